@@ -1,0 +1,107 @@
+"""The card description as a person writes it (pydantic).
+
+These classes check each value by itself. What depends on several values, such as a target that the
+address map cannot hold, is checked by :mod:`hdl.plan`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from .units import Bytes, Hertz
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=24)]
+
+
+def _one_line(text: str) -> str:
+    """Text without line breaks, since it ends up in titles and comments."""
+    if not text.strip().isprintable():
+        raise ValueError("has line breaks or control characters; write one line of text")
+    return text.strip()
+
+
+def _whole(value: object) -> object:
+    """Refuses what equals a whole number but is none: a literal would take ``true`` for 1 and 8.0 for 8."""
+    if isinstance(value, bool | float):
+        raise ValueError("is not a whole number")
+    return value
+
+
+Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
+Whole = BeforeValidator(_whole)
+LinkWidth = Annotated[Literal[1, 2, 4, 8, 16], Whole]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FabricConfig(_Model):
+    """Parameters of the interconnect."""
+
+    topology: Literal["crossbar"] = Field("crossbar", description="Arrangement of the switches.")
+    data_width: Annotated[Literal[32, 64, 128, 256, 512], Whole] = Field(
+        64, description="AXI data width of every port, in bits."
+    )
+    address_width: int = Field(32, ge=16, le=64, description="Address width of the initiator ports, in bits.")
+    id_width: int = Field(4, ge=1, le=8, description="AXI ID width of the initiator ports, in bits.")
+    slices: int = Field(description="Number of hardware slices.", ge=1, le=32)
+    keys: int = Field(description="Number of protection keys; key 0 belongs to nobody.", ge=2, le=256)
+    classes: Annotated[Literal[1, 2, 4, 8], Whole] = Field(
+        4, description="Number of QoS classes; the highest number goes first."
+    )
+    granule: Bytes = Field(
+        4096, description="Smallest piece of memory that can change owner: a power of two, 4KiB to 1GiB."
+    )
+    window: Bytes = Field(description="Address space that one context sees: a power of two, in whole granules.")
+    outstanding: Annotated[Literal[2, 4, 8, 16, 32], Whole] = Field(
+        16, description="Requests that one initiator may have outstanding at one target, in each direction."
+    )
+    fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(
+        16, description="Entries of the fault log."
+    )
+    clock: Hertz = Field(description="Clock of the fabric.")
+
+
+class InitiatorConfig(_Model):
+    """A port on which requests enter the fabric."""
+
+    kind: Literal["host", "core", "device"] = Field(description="What is attached.")
+    contexts: int = Field(
+        1, ge=1, le=64, description="Contexts that share the port, told apart by AxUSER (hosts only)."
+    )
+
+
+class TargetConfig(_Model):
+    """A port on which requests leave the fabric."""
+
+    kind: Literal["memory", "registers", "peripheral"] = Field(description="What is attached.")
+    size: Bytes = Field(description="Bytes behind the port, in whole granules.")
+
+
+class DeviceConfig(_Model):
+    """A PCIe device: a register target and a DMA initiator that change slice together."""
+
+    registers: Bytes = Field(description="Size of the device's registers, in whole granules.")
+    lanes: LinkWidth = Field(description="Widest link of the device's controller.")
+
+
+class PcieConfig(_Model):
+    """PCIe lanes of the card, and the devices that they can be steered to."""
+
+    lanes: int = Field(ge=1, le=32, description="Physical lanes of the card.")
+    devices: dict[Name, DeviceConfig] = Field(min_length=1, description="Devices by name.")
+
+
+class CardConfig(_Model):
+    """An offload card."""
+
+    card: Name = Field(description="Name of the card; also the name of the top module.")
+    description: Line = Field("", description="One line for people.")
+    fabric: FabricConfig = Field(description="Parameters of the interconnect.")
+    initiators: dict[Name, InitiatorConfig] = Field(min_length=1, description="Initiator ports by name.")
+    targets: dict[Name, TargetConfig] = Field(min_length=1, description="Target ports by name.")
+    pcie: PcieConfig | None = Field(None, description="PCIe lanes and devices.")
+    connectivity: dict[Name, list[Name]] | None = Field(
+        None, description="Targets that each initiator reaches; an initiator that is not named reaches all."
+    )

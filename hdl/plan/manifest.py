@@ -1,0 +1,122 @@
+"""The manifest: all that the RAM, the simulation and the exports know of a card."""
+
+import hashlib
+import json
+from typing import Any
+
+from .. import VERSION
+from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, REKEY_PHASES, register_map
+from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATIENCE, SCRUB_BEATS, Plan
+from .registers import RegisterMap
+
+FORMAT = 1
+
+
+def _registers(registers: RegisterMap) -> dict[str, Any]:
+    return {
+        block.name: {
+            "doc": block.doc,
+            "base": block.base,
+            "stride": block.stride,
+            "members": list(block.members),
+            "registers": {
+                register.name: {
+                    "offset": register.offset,
+                    "doc": register.doc,
+                    "fields": {
+                        field.name: {
+                            "lsb": field.lsb,
+                            "width": field.width,
+                            "access": field.access.value,
+                            "reset": field.reset,
+                            "doc": field.doc,
+                        }
+                        for field in register.fields
+                    },
+                }
+                for register in block.registers
+            },
+        }
+        for block in registers.blocks
+    }
+
+
+def _describe(plan: Plan) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "generator": VERSION,
+        "card": plan.card,
+        "description": plan.description,
+        "fabric": {
+            "topology": plan.topology,
+            "data_width": plan.data_width,
+            "address_width": plan.address_width,
+            "id_width": plan.id_width,
+            "user_width": plan.user_bits,
+            "target_id_width": plan.source_bits,
+            "target_user_width": plan.slice_bits,
+            "slices": plan.slices,
+            "keys": plan.keys,
+            "key_nobody": KEY_NOBODY,
+            "classes": plan.classes,
+            "granule": plan.granule,
+            "window_granules": plan.window_granules,
+            "outstanding": plan.outstanding,
+            "fault_log": plan.fault_log,
+            "clock": plan.clock,
+            "scrub_beats": SCRUB_BEATS,
+            "patience": PATIENCE,
+            "budget_period": plan.meter_period,
+            "budget_fraction_bits": FRACTION_BITS,
+        },
+        "initiators": [
+            {
+                "name": port.name,
+                "kind": port.kind,
+                "contexts": [context.index for context in port.contexts],
+                "targets": list(port.targets),
+                "device": port.device,
+            }
+            for port in plan.initiators
+        ],
+        "targets": [
+            {
+                "name": port.name,
+                "kind": port.kind,
+                "size": port.size,
+                "granules": port.granules,
+                "keyed": port.keyed,
+                "address_bits": port.address_bits,
+                "initiators": list(port.initiators),
+                "device": port.device,
+            }
+            for port in plan.targets
+        ],
+        "pcie": {
+            "lanes": plan.lanes,
+            "widths": list(LANE_WIDTHS),
+            "devices": [
+                {"name": device.name, "initiator": device.initiator, "target": device.target, "lanes": device.lanes}
+                for device in plan.devices
+            ],
+        },
+        "enumerations": {
+            "fault_kind": list(FAULT_KINDS),
+            "rekey_phase": list(REKEY_PHASES),
+            "handover_phase": list(HANDOVER_PHASES),
+            "interrupt": list(INTERRUPTS),
+        },
+        "registers": _registers(register_map(plan)),
+    }
+
+
+def digest(content: dict[str, Any]) -> str:
+    """SHA-256 of a manifest without its hash: keys sorted, no white space, UTF-8."""
+    body = {key: value for key, value in content.items() if key != "hash"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def manifest(plan: Plan) -> dict[str, Any]:
+    """The manifest of a card, its own hash included."""
+    content = _describe(plan)
+    return {"hash": digest(content), **content}

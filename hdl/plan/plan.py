@@ -1,0 +1,186 @@
+"""What the rest of the generator looks up: frozen dataclasses, derived values computed once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+KEY_NOBODY = 0
+"""The key on which no slice ever has a right; every granule has it after reset."""
+
+SCRUB_BEATS = 16
+"""Beats of one scrub burst. A request that meets a scrub waits for at most one such burst."""
+
+PATIENCE = 15
+"""Grants in a row by which a higher class may pass over a waiting lower one; the next grant ignores classes."""
+
+FRACTION_BITS = 8
+"""Budgets are counted in 2**-FRACTION_BITS beats."""
+
+LANE_WIDTHS = (1, 2, 4, 8, 16)
+"""Link widths of PCI Express that the lane switch offers (PCI Express Base Specification, section 4.2: Link Widths)."""
+
+
+def bits_for(values: int) -> int:
+    """Bits of an index that takes `values` values; at least one, so that no signal has width 0."""
+    return max(1, (values - 1).bit_length())
+
+
+@dataclass(frozen=True)
+class Context:
+    """One VM's traffic on an initiator port.
+
+    Members
+    -------
+    index : int
+        Position in the card's list of all contexts.
+    initiator : int
+        Port that it uses.
+    number : int
+        The value of AxUSER that names it on that port.
+    """
+
+    index: int
+    initiator: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Initiator:
+    """A port on which requests enter; `device` is the index of its PCIe device, or None."""
+
+    index: int
+    name: str
+    kind: str
+    contexts: tuple[Context, ...]
+    targets: tuple[int, ...]
+    device: int | None = None
+
+    @property
+    def has_reset(self) -> bool:
+        """Whether a hand-over resets what is attached; a host cannot be reset."""
+        return self.kind != "host"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A port on which requests leave; `keyed` counts its key table entries (1 unless it is memory)."""
+
+    index: int
+    name: str
+    kind: str
+    size: int
+    granules: int
+    keyed: int
+    address_bits: int
+    initiators: tuple[int, ...]
+    device: int | None = None
+
+
+@dataclass(frozen=True)
+class Device:
+    """A PCIe device: its DMA initiator, its register target, and the widest link of its controller."""
+
+    index: int
+    name: str
+    initiator: int
+    target: int
+    lanes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A complete, checked card. Sizes are in bytes, widths in bits."""
+
+    card: str
+    description: str
+    topology: str
+    data_width: int
+    address_width: int
+    id_width: int
+    slices: int
+    keys: int
+    classes: int
+    granule: int
+    window_granules: int
+    outstanding: int
+    fault_log: int
+    clock: int
+    lanes: int
+    initiators: tuple[Initiator, ...]
+    targets: tuple[Target, ...]
+    devices: tuple[Device, ...]
+
+    @cached_property
+    def contexts(self) -> tuple[Context, ...]:
+        """All contexts of all initiators, in order."""
+        return tuple(context for initiator in self.initiators for context in initiator.contexts)
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of one beat."""
+        return self.data_width // 8
+
+    @property
+    def size_max(self) -> int:
+        """Largest legal AxSIZE."""
+        return self.data_bytes.bit_length() - 1
+
+    @property
+    def granule_bits(self) -> int:
+        """Address bits inside a granule."""
+        return self.granule.bit_length() - 1
+
+    @property
+    def window_bits(self) -> int:
+        """Bits of a window granule's number."""
+        return bits_for(self.window_granules)
+
+    @property
+    def slice_bits(self) -> int:
+        """Bits of a slice's number."""
+        return bits_for(self.slices)
+
+    @property
+    def key_bits(self) -> int:
+        """Bits of a key."""
+        return bits_for(self.keys)
+
+    @property
+    def class_bits(self) -> int:
+        """Bits of a QoS class."""
+        return bits_for(self.classes)
+
+    @property
+    def source_bits(self) -> int:
+        """ID bits at the target ports: an initiator's index, or the number of initiators for the scrubber."""
+        return bits_for(len(self.initiators) + 1)
+
+    @property
+    def user_bits(self) -> int:
+        """AxUSER bits of the initiator ports; the widest host decides."""
+        return bits_for(max(len(initiator.contexts) for initiator in self.initiators))
+
+    @property
+    def physical_granule_bits(self) -> int:
+        """Bits of a granule's number inside the largest target."""
+        return bits_for(max(target.granules for target in self.targets))
+
+    @property
+    def physical_bits(self) -> int:
+        """Address bits inside the largest target."""
+        return self.granule_bits + self.physical_granule_bits
+
+    @property
+    def meter_period(self) -> int:
+        """Cycles in which the meter visits every context and every slice once."""
+        return len(self.contexts) + self.slices
+
+    @property
+    def reset_cycles(self) -> int:
+        """Shortest reset of a core or device in a hand-over; the meter has settled its accounts by then."""
+        return max(16, 2 * self.meter_period)
+
+    @cached_property
+    def port_names(self) -> tuple[str, ...]:
+        """Names of all AXI ports of the fabric, initiators first."""
+        initiators = tuple(port.name for port in self.initiators)
+        return initiators + tuple(port.name for port in self.targets)

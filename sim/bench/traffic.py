@@ -1,0 +1,161 @@
+"""Random traffic of a slice, confined to its window.
+
+Every worker has its own random numbers and waits only for its own answers. So the n-th transaction of a worker is
+the same in two runs with the same seed, and what one port does never depends on when another was served.
+"""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import cocotb
+from cocotb.triggers import Event, Timer
+
+from .burst import random_burst
+from .marks import CLOCK_PERIOD
+from .ports import Initiator
+
+
+@dataclass(frozen=True)
+class Region:
+    """Bytes ``[base, base + length)`` of a slice's window, which lead to granules of `target` from `granule` on."""
+
+    base: int
+    length: int
+    target: int
+    granule: int
+    readable: bool = True
+    writable: bool = True
+
+
+@dataclass
+class Pace:
+    """How hard a worker pushes: it thinks with probability `idle`, up to `longest` cycles, between transactions."""
+
+    idle: float = 0.5
+    longest: int = 40
+
+
+@dataclass
+class Tally:
+    """What became of a slice's transactions."""
+
+    done: int = 0
+    refused: int = 0
+    cut: int = 0
+
+
+class Worker:
+    """One ID of one context of one port; at most one transaction under way.
+
+    Members
+    -------
+    following : Traffic or None
+        The slice that it serves after its port's next reset.
+    """
+
+    def __init__(self, port: Initiator, context: int, identity: int, traffic: "Traffic") -> None:
+        self.port, self.context, self.id = port, context, identity
+        self.rng = Random(f"{traffic.seed}/{port.name}/{context}/{identity}")
+        self.traffic = traffic
+        self.following: Traffic | None = None
+
+    async def run(self) -> None:
+        """Transactions one after another until the slice's traffic stops."""
+        rng = self.rng
+        while not self.traffic.stopping:
+            if self.port.in_reset:
+                await self.port.released()
+                self.traffic, self.following = self.following or self.traffic, None
+                continue
+            pace = self.traffic.pace
+            if rng.random() < pace.idle:
+                await Timer(rng.randint(1, pace.longest) * CLOCK_PERIOD, "ns")
+                if self.port.in_reset:
+                    continue
+            reachable = [region for region in self.traffic.regions if region.target in self.port.targets]
+            if reachable:
+                await self._transaction(rng.choice(reachable))
+            else:
+                await self.traffic.changed.wait()
+
+    async def _transaction(self, region: Region) -> None:
+        rng, port, tally = self.rng, self.port, self.traffic.tally
+        write = region.writable and (not region.readable or rng.random() < 0.5)
+        burst = random_burst(rng, region.base, region.length, port.size_max, id=self.id, user=self.context)
+        if write:
+            masks = burst.strobes(port.width)
+            if rng.random() < 0.2:
+                masks = [mask & rng.getrandbits(port.width) for mask in masks]
+            reply = await port.write(burst, [rng.getrandbits(8 * port.width) for _ in masks], masks)
+        else:
+            reply = await port.read(burst)
+        if reply is None:
+            tally.cut += 1
+        elif reply.ok:
+            tally.done += 1
+        else:
+            tally.refused += 1
+
+
+class Traffic:
+    """All workers of a slice.
+
+    Parameters
+    ----------
+    regions : list of Region
+        Where it reads and writes.
+    contexts : list of (Initiator, int)
+        Its ports and their AxUSER.
+    seed : int
+        Of the run.
+    workers : int
+        IDs that each context uses at once.
+    pace : Pace
+        How hard it pushes.
+
+    Members
+    -------
+    tally : Tally
+        What became of its transactions so far.
+    """
+
+    def __init__(
+        self, regions: list[Region], contexts: list[tuple[Initiator, int]], seed: int, *, workers: int = 3,
+        pace: Pace | None = None,
+    ) -> None:  # fmt: skip
+        self.regions, self.seed, self.pace = regions, seed, pace or Pace()
+        self.tally = Tally()
+        self.stopping = False
+        self.changed = Event()
+        self._workers: list[tuple[Worker, Any]] = []
+        for port, context in contexts:
+            # Contexts of one port use different IDs, as far as there are enough, so that they do not wait for each other.
+            for identity in dict.fromkeys((context * workers + number) % port.ids for number in range(workers)):
+                worker = Worker(port, context, identity, self)
+                self._workers.append((worker, cocotb.start_soon(worker.run())))
+
+    def use(self, regions: list[Region]) -> None:
+        """Replace the regions; what is under way ends where it began."""
+        self.regions = regions
+        self.changed.set()
+        self.changed.clear()
+
+    def hand_over(self, port: Initiator, following: "Traffic") -> None:
+        """From its next reset on, what is attached to a port works for another slice."""
+        moving = [entry for entry in self._workers if entry[0].port is port]
+        for worker, _ in moving:
+            worker.following = following
+        following._workers += moving
+        self._workers = [entry for entry in self._workers if entry[0].port is not port]
+
+    async def stop(self) -> Tally:
+        """Let what is under way end, and say what became of everything."""
+        self.stopping = True
+        self.changed.set()
+        for worker, task in self._workers:
+            if worker.port.in_reset:
+                task.cancel()
+            else:
+                await task
+        return self.tally

@@ -1,0 +1,71 @@
+"""The `hardslice` command: the verbs of the generator, of the RAM and of the simulation."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+import hdl.cli
+import hdl.errors
+import ram.cli
+import ram.errors
+from hdl.card import find_card
+
+WRONG = 2
+"""Exit code for bad input. A verdict that is red gives 1."""
+
+app = typer.Typer(
+    name="hardslice",
+    help="Carves one FPGA offload card into isolated hardware slices and reconfigures them live.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def sim(
+    card: hdl.cli.Card,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 1,
+    waves: Annotated[bool, typer.Option("--waves", help="Keep the waveforms.")] = False,
+) -> int:
+    """Generate a card, run every scenario on it in simulation, and judge; exit code 1 if a verdict is red."""
+    from sim.run import main as run  # brings cocotb in
+
+    return int(run(find_card(card), seed, waves))
+
+
+app.add_typer(hdl.cli.app)
+app.add_typer(ram.cli.app)
+app.add_typer(hdl.cli.schema, name="schema")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after the command's name; those of the process if not given.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = app(words or ["--help"], prog_name="hardslice", standalone_mode=False)
+    except (hdl.errors.Refusal, ram.errors.Refusal) as refusal:
+        message = str(refusal)
+    except TyperException as error:
+        message = " ".join(error.format_message().split()).rstrip(".") + "; 'hardslice --help' lists the verbs"
+    else:
+        return result if isinstance(result, int) else 0
+    print(f"hardslice: {message}", file=sys.stderr)
+    return WRONG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

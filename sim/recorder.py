@@ -1,0 +1,189 @@
+"""The recorder: a simulation-only Verilog module, bound to a card, that writes down what happens at its ports.
+
+It sees what a logic analyser on the card's pins would see, no internal signal. Everything that `sim.judge` knows of
+a run beyond the manifest and the bench's marks comes from its files; ``docs/simulation.md`` has their format.
+"""
+
+from pathlib import Path
+from typing import Any
+
+ADDRESS_FIELDS = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "user")
+CHANNELS = {
+    "aw": ADDRESS_FIELDS,
+    "w": ("data", "strb", "last"),
+    "b": ("id", "resp"),
+    "ar": ADDRESS_FIELDS,
+    "r": ("id", "data", "resp", "last"),
+}
+"""Fields of each AXI4 channel as they are written, in this order."""
+LITE_CHANNELS = {"aw": ("addr",), "w": ("data", "strb"), "b": ("resp",), "ar": ("addr",), "r": ("data", "resp")}
+"""Fields of each AXI4-Lite channel as they are written, in this order."""
+
+Ports = dict[str, int]
+"""Names and widths of signals, in order."""
+
+
+def axi_signals(manifest: dict[str, Any], port: str) -> Ports:
+    """Names and widths in bits of the AXI4 signals of an initiator or target port; KeyError if there is none."""
+    fabric = manifest["fabric"]
+    target = next((target for target in manifest["targets"] if target["name"] == port), None)
+    if target is None and all(initiator["name"] != port for initiator in manifest["initiators"]):
+        raise KeyError(port)
+    data, identity = fabric["data_width"], fabric["target_id_width" if target else "id_width"]
+    widths = {
+        "id": identity, "addr": target["address_bits"] if target else fabric["address_width"],
+        "len": 8, "size": 3, "burst": 2, "lock": 1, "cache": 4, "prot": 3, "qos": 4,
+        "user": fabric["target_user_width" if target else "user_width"],
+        "data": data, "strb": data // 8, "last": 1, "resp": 2, "valid": 1, "ready": 1,
+    }  # fmt: skip
+    signals: Ports = {}
+    for channel, fields in CHANNELS.items():
+        extra = ("qos",) if channel in ("aw", "ar") else ()
+        for field in ("valid", "ready", *fields, *extra):
+            signals[f"{port}_{channel}{field}"] = widths[field]
+    return signals
+
+
+def lite_signals(manifest: dict[str, Any]) -> Ports:
+    """Names and widths in bits of the register port's signals."""
+    blocks = manifest["registers"].values()
+    end = max(block["base"] + block["stride"] * len(block["members"]) for block in blocks)
+    widths = {"addr": (end - 1).bit_length(), "prot": 3, "data": 32, "strb": 4, "resp": 2, "valid": 1, "ready": 1}
+    signals: Ports = {}
+    for channel, fields in LITE_CHANNELS.items():
+        extra = ("prot",) if channel in ("aw", "ar") else ()
+        for field in ("valid", "ready", *fields, *extra):
+            signals[f"control_{channel}{field}"] = widths[field]
+    return signals
+
+
+def side_signals(manifest: dict[str, Any]) -> dict[str, Ports]:
+    """Signals beside AXI, by the port that they belong to; ``-`` is the card."""
+    width = manifest["fabric"]["address_width"]
+    sides: dict[str, Ports] = {"-": {"interrupt": 1}}
+    for port in manifest["initiators"]:
+        name = port["name"]
+        if port["kind"] == "core":
+            sides[name] = {f"{name}_reset": 1, f"{name}_hold": 1, f"{name}_boot_address": width}
+        elif port["kind"] == "device":
+            sides[name] = {f"{name}_reset": 1}
+    if manifest["pcie"]["lanes"]:
+        sides["-"] |= {"lane_rx": manifest["pcie"]["lanes"], "lane_tx": manifest["pcie"]["lanes"]}
+    for device in manifest["pcie"]["devices"]:
+        sides[device["name"]] = {f"{device['name']}_lane_{way}": device["lanes"] for way in ("rx", "tx")}
+    return sides
+
+
+def _declare(width: int, name: str, kind: str = "input wire") -> str:
+    return f"{kind} [{width - 1}:0] {name}" if width > 1 else f"{kind} {name}"
+
+
+def _handshakes(port: str, channels: dict[str, tuple[str, ...]]) -> list[str]:
+    lines = []
+    for channel, fields in channels.items():
+        formats = " ".join(["%0h"] * len(fields))
+        values = ", ".join(f"{port}_{channel}{field}" for field in fields)
+        lines.append(
+            f"      if ({port}_{channel}valid && {port}_{channel}ready) "
+            f'$fwrite(events, "%0d {port} {channel.upper()} {formats}\\n", cycle, {values});'
+        )
+    return lines
+
+
+def _changes(sides: dict[str, Ports]) -> tuple[list[str], list[str]]:
+    """Declarations and statements for signals that are written whenever they change, and once at start."""
+    declarations, statements = [], []
+    for owner, signals in sides.items():
+        for name, width in signals.items():
+            short = name.removeprefix(owner + "_")
+            declarations.append(f"  {_declare(width, f'last_{name}', 'logic')};")
+            statements += [
+                f"      if (!started || {name} != last_{name})"
+                f' $fwrite(events, "%0d {owner} {short} %0h\\n", cycle, {name});',
+                f"      last_{name} <= {name};",
+            ]
+    return declarations, statements
+
+
+def _waves(port: str, signals: Ports) -> list[str]:
+    """Statements that write all signals of a port, as one number, whenever one of them has changed."""
+    names, width = ", ".join(signals), sum(signals.values())
+    header = " ".join(f"{name.removeprefix(port + '_')}:{bits}" for name, bits in signals.items())
+    return [
+        f"  int wave_{port};",
+        f"  logic [{width - 1}:0] now_{port}, before_{port};",
+        f"  assign now_{port} = {{{names}}};",
+        "  initial begin",
+        f"    wave_{port} = 0;",
+        '    if ($value$plusargs("trace=%s", directory) && $test$plusargs("signals")) begin',
+        f'      wave_{port} = $fopen({{directory, "/signals_{port}.txt"}}, "w");',
+        f'      $fwrite(wave_{port}, "# {header}\\n");',
+        "    end",
+        "  end",
+        f"  always @(posedge clk) if (wave_{port} != 0) begin",
+        f"    if (!started || now_{port} != before_{port})"
+        f' $fwrite(wave_{port}, "%0d %h\\n", cycle, now_{port});',
+        f"    before_{port} <= now_{port};",
+        "  end",
+        f"  final if (wave_{port} != 0) $fclose(wave_{port});",
+        "",
+    ]
+
+
+def recorder(manifest: dict[str, Any]) -> str:
+    """The recorder's SystemVerilog. Cycle 0 is the first rising edge of `clk`; values are those just before an edge."""
+    card = manifest["card"]
+    initiators = [port["name"] for port in manifest["initiators"]]
+    names = [*initiators, *(port["name"] for port in manifest["targets"])]
+    sides = side_signals(manifest)
+    signals: Ports = {"clk": 1, "rst": 1} | lite_signals(manifest)
+    for name in names:
+        signals |= axi_signals(manifest, name)
+    for side in sides.values():
+        signals |= side
+    # While the card is in reset its inputs may be anything: only the reset itself is written down.
+    last_reset, reset = _changes({"-": {"rst": 1}})
+    declarations, others = _changes(sides)
+    ports = ",\n".join(f"  {_declare(width, name)}" for name, width in signals.items())
+    body = [
+        f"// {card}, manifest {manifest['hash']}, hardslice {manifest['generator']}. Generated: do not edit.",
+        "// Simulation only.",
+        f"module {card}_recorder (",
+        ports,
+        ");",
+        "  string directory;",
+        "  int events;",
+        "  longint unsigned cycle = 0;",
+        "  bit started = 0;",
+        *last_reset,
+        *declarations,
+        "  initial begin",
+        "    events = 0;",
+        '    if ($value$plusargs("trace=%s", directory)) events = $fopen({directory, "/events.txt"}, "w");',
+        "  end",
+        "  always @(posedge clk) begin",
+        "    cycle <= cycle + 1;",
+        "    started <= 1;",
+        "  end",
+        "  always @(posedge clk) if (events != 0) begin",
+        *(line[2:] for line in reset),
+        "    if (!rst) begin",
+        *(line.replace("!started", "last_rst || !started") for line in others),
+        *_handshakes("control", LITE_CHANNELS),
+        *(line for name in names for line in _handshakes(name, CHANNELS)),
+        "    end",
+        "  end",
+        "  final if (events != 0) $fclose(events);",
+        "",
+    ]
+    for name in initiators:
+        body += _waves(name, axi_signals(manifest, name) | sides.get(name, {}))
+    body += ["endmodule", "", f"bind {card} {card}_recorder recorder (.*);", ""]
+    return "\n".join(body)
+
+
+def write_recorder(manifest: dict[str, Any], directory: Path) -> Path:
+    """Write the recorder of a card into `directory`, which exists; returns the file's path."""
+    path = directory / f"{manifest['card']}_recorder.sv"
+    path.write_text(recorder(manifest))
+    return path

@@ -1,0 +1,352 @@
+# amaranth: UnusedElaboratable=no
+"""The register bank does what the register map says, for every register of a card."""
+
+import random
+
+import pytest
+
+from hdl.bus.axi import Response
+from hdl.control.bank import Bank
+from hdl.plan import Access, Field, Register, register_map
+from hdl.plan.registers import RegisterMap, pack
+
+from .harness import board, simulate
+
+
+def quad() -> RegisterMap:
+    return register_map(board("quad"))
+
+
+async def handshake(ctx, valid, ready, delay=0):
+    """Hold `valid` after `delay` cycles until the other side is ready."""
+    for _ in range(delay):
+        await ctx.tick()
+    ctx.set(valid, 1)
+    taken = False
+    while not taken:
+        taken = ctx.get(ready)
+        await ctx.tick()
+    ctx.set(valid, 0)
+
+
+async def write(ctx, bank, address, value, strobe=0b1111, *, lead=0):
+    """Write a register; W comes `lead` cycles after AW, or before it if negative. Returns the response."""
+    bus = bank.bus
+    ctx.set(bus.awaddr, address)
+    ctx.set(bus.wdata, value)
+    ctx.set(bus.wstrb, strobe)
+    waiting = {"aw": max(0, -lead), "w": max(0, lead)}
+    while waiting:
+        taken = []
+        for channel, delay in waiting.items():
+            ctx.set(getattr(bus, f"{channel}valid"), delay == 0)
+            if delay == 0 and ctx.get(getattr(bus, f"{channel}ready")):
+                taken.append(channel)
+            waiting[channel] = max(0, delay - 1)
+        await ctx.tick()
+        for channel in taken:
+            ctx.set(getattr(bus, f"{channel}valid"), 0)
+            del waiting[channel]
+    while not ctx.get(bus.bvalid):
+        await ctx.tick()
+    response = ctx.get(bus.bresp)
+    await handshake(ctx, bus.bready, bus.bvalid)
+    return response
+
+
+async def read(ctx, bank, address):
+    """Read a register. Returns response and data."""
+    bus = bank.bus
+    ctx.set(bus.araddr, address)
+    await handshake(ctx, bus.arvalid, bus.arready)
+    while not ctx.get(bus.rvalid):
+        await ctx.tick()
+    answer = ctx.get(bus.rresp), ctx.get(bus.rdata)
+    await handshake(ctx, bus.rready, bus.rvalid)
+    return answer
+
+
+def every_register(registers):
+    """(block, member, register, address) of each register of the map."""
+    for block in registers.blocks:
+        for member in range(block.count):
+            for register in block.registers:
+                yield block, member, register, block.address(member, register.name)
+
+
+def mask(field: Field) -> int:
+    return ((1 << field.width) - 1) << field.lsb
+
+
+def byte_mask(strobe: int) -> int:
+    return sum(0xFF << (8 * byte) for byte in range(4) if strobe >> byte & 1)
+
+
+def model_write(registers: RegisterMap, held: dict[int, int], address: int, value: int, strobe: int) -> None:
+    """What a write does to the stored bits: read-write bits take the value, write-one-to-clear bits go."""
+    for _, _, register, at in every_register(registers):
+        if at == address:
+            for field in register.fields:
+                bits = mask(field) & byte_mask(strobe)
+                if field.access is Access.READ_WRITE:
+                    held[at] = held[at] & ~bits | value & bits
+                elif field.access is Access.WRITE_ONE_TO_CLEAR:
+                    held[at] &= ~(value & bits)
+
+
+def reset_values(registers: RegisterMap) -> dict[int, int]:
+    stored = (Access.READ_WRITE, Access.WRITE_ONE_TO_CLEAR)
+    return {
+        address: sum(field.reset << field.lsb for field in register.fields if field.access in stored)
+        for _, _, register, address in every_register(registers)
+    }
+
+
+def test_random_access_is_as_the_map_says():
+    """Any sequence of writes, byte strobes, channel orders and hardware inputs reads back as the map's fields say."""
+    registers, generator = quad(), random.Random(1)
+    bank = Bank(registers)
+    held = reset_values(registers)
+    inputs = dict.fromkeys(held, 0)
+    known = list(every_register(registers))
+
+    async def bench(ctx):
+        async def check(block, member, register, address):
+            readable = sum(mask(field) for field in register.fields if field.access is not Access.COMMAND)
+            expected = 0 if register.external else (held[address] | inputs[address]) & readable
+            assert await read(ctx, bank, address) == (Response.OKAY, expected), (block.name, member, register.name)
+
+        for entry in known:
+            await check(*entry)  # the reset values
+        for _ in range(600):
+            block, member, register, address = generator.choice(known)
+            for field in register.fields:
+                if field.access is Access.READ_ONLY and not register.external:
+                    value = generator.randrange(1 << field.width)
+                    ctx.set(bank.field(block.name, member, register.name, field.name), value)
+                    inputs[address] = inputs[address] & ~mask(field) | value << field.lsb
+                elif field.access is Access.WRITE_ONE_TO_CLEAR and generator.randrange(2):
+                    name = f"{block.name}{member}_{register.name}_{field.name}_set".lower()
+                    ctx.set(getattr(bank, name), 1)
+                    await ctx.tick()
+                    ctx.set(getattr(bank, name), 0)
+                    held[address] |= mask(field)
+            if generator.randrange(4):
+                value, strobe = generator.getrandbits(32), generator.choice((0, 1, 2, 4, 8, 15, 15, 15, 6))
+                lead = generator.randrange(-3, 4)
+                assert (
+                    await write(ctx, bank, address | generator.randrange(4), value, strobe, lead=lead) == Response.OKAY
+                )
+                model_write(registers, held, address, value, strobe)
+            await check(*generator.choice(known))
+            await check(block, member, register, address)
+        for block, member, register, address in known:
+            await check(block, member, register, address)
+            for field in register.fields:
+                if field.access is Access.READ_WRITE:
+                    shown = ctx.get(bank.field(block.name, member, register.name, field.name))
+                    assert shown << field.lsb == held[address] & mask(field)
+
+    simulate(bank, bench)
+
+
+def command_values(ctx, bank, block, member, register):
+    return {f.name: ctx.get(bank.field(block.name, member, register.name, f.name)) for f in register.fields}
+
+
+def test_commands_strobe_once_with_their_value():
+    """Each write to a command register strobes that register alone, for one cycle, with the written bytes' value."""
+    registers, generator = quad(), random.Random(2)
+    bank = Bank(registers)
+    commands = [entry for entry in every_register(registers) if entry[2].is_command]
+    others = [entry for entry in every_register(registers) if not entry[2].is_command]
+    seen, expected, running = [], [], [True]
+
+    async def bench(ctx):
+        for _, _, register, address in [*commands, *generator.sample(others, 20)] * 2:
+            value, strobe = generator.getrandbits(32), generator.randrange(16)
+            await write(ctx, bank, address, value, strobe, lead=generator.randrange(-1, 2))
+            if strobe and register.is_command:
+                kept = value & byte_mask(strobe)
+                expected.append((address, {f.name: (kept & mask(f)) >> f.lsb for f in register.fields}))
+        await ctx.tick().repeat(4)
+
+        running.clear()
+
+    async def watch(ctx):
+        while running:
+            for block, member, register, address in commands:
+                if ctx.get(bank.strobe(block.name, member, register.name)):
+                    seen.append((address, command_values(ctx, bank, block, member, register)))
+            await ctx.tick()
+
+    simulate(bank, bench, watch)
+    assert seen == expected
+
+
+def test_set_wins_over_clear():
+    """A cause that comes up in the very cycle in which it is cleared is not lost."""
+    bank = Bank(quad())
+    address = bank.registers.block("interrupt").address(0, "PENDING")
+
+    async def bench(ctx):
+        ctx.set(bank.interrupt0_pending_fault_set, 1)
+        await write(ctx, bank, address, 0b11111)
+        assert ctx.get(bank.interrupt0_pending_fault)
+        ctx.set(bank.interrupt0_pending_fault_set, 0)
+        await write(ctx, bank, address, 0b11110)
+        assert ctx.get(bank.interrupt0_pending_fault)
+        await write(ctx, bank, address, 0b00001)
+        assert not ctx.get(bank.interrupt0_pending_fault)
+
+    simulate(bank, bench)
+
+
+def test_address_without_register_is_refused():
+    """An address without a register answers DECERR, reads zero, and a write to it changes nothing."""
+    registers, generator = quad(), random.Random(3)
+    bank = Bank(registers)
+    known = {address for *_, address in every_register(registers)}
+    holes = [address for address in range(0, 1 << registers.address_bits, 4) if address not in known]
+    held = reset_values(registers)
+
+    async def bench(ctx):
+        ctx.set(bank.external_data, 0xFFFFFFFF)
+        for address in generator.sample(holes, min(len(holes), 150)):
+            assert await write(ctx, bank, address, 0xFFFFFFFF) == Response.DECERR, hex(address)
+            assert await read(ctx, bank, address) == (Response.DECERR, 0), hex(address)
+        for block, member, register, address in every_register(registers):
+            for field in register.fields:
+                if field.access is Access.READ_WRITE:
+                    shown = ctx.get(bank.field(block.name, member, register.name, field.name))
+                    assert shown << field.lsb == held[address] & mask(field)
+
+    simulate(bank, bench)
+
+
+def test_external_registers_come_from_the_memory():
+    """A counter's register shows what a memory with one cycle of latency has for its slice and word."""
+    registers = quad()
+    bank = Bank(registers)
+    block = registers.block("slice")
+    external = [register for register in block.registers if register.external]
+    running = [True]
+
+    def content(member, word):
+        return 0xA5000000 | member << 8 | word
+
+    async def memory(ctx):
+        while running:
+            address = ctx.get(bank.external_member), ctx.get(bank.external_word)
+            await ctx.tick()
+            ctx.set(bank.external_data, content(*address))
+
+    async def bench(ctx):
+        for member in range(block.count):
+            for word, register in enumerate(external):
+                address = block.address(member, register.name)
+                assert await read(ctx, bank, address) == (Response.OKAY, content(member, word))
+            assert await read(ctx, bank, block.address(member, "BURST")) == (Response.OKAY, 0)
+        running.clear()
+
+    simulate(bank, bench, memory)
+
+
+def test_reads_and_writes_do_not_wait_for_each_other():
+    """A response that is not taken holds up its own channel only, and stays as it is."""
+    registers = quad()
+    bank = Bank(registers)
+    generation = registers.block("identity").address(0, "GENERATION")
+    bus = bank.bus
+
+    async def bench(ctx):
+        ctx.set(bus.awaddr, generation)
+        ctx.set(bus.wstrb, 15)
+        for value in (7, 9):  # B is not taken: the second write is accepted but not carried out
+            ctx.set(bus.wdata, value)
+            await handshake(ctx, bus.awvalid, bus.awready)
+            await handshake(ctx, bus.wvalid, bus.wready)
+        for _ in range(3):
+            assert await read(ctx, bank, generation) == (Response.OKAY, 7)
+        assert not ctx.get(bus.awready) and not ctx.get(bus.wready)
+        await handshake(ctx, bus.bready, bus.bvalid)
+        await handshake(ctx, bus.bready, bus.bvalid)
+
+        ctx.set(bus.araddr, generation)
+        await handshake(ctx, bus.arvalid, bus.arready)  # R is not taken
+        for value in (11, 13):
+            assert await write(ctx, bank, generation, value) == Response.OKAY
+            assert ctx.get(bank.identity0_generation_value) == value
+            assert (ctx.get(bus.arready), ctx.get(bus.rvalid), ctx.get(bus.rdata)) == (0, 1, 9)
+        await handshake(ctx, bus.rready, bus.rvalid)
+        assert await read(ctx, bank, generation) == (Response.OKAY, 13)
+
+    simulate(bank, bench)
+
+
+def test_latency():
+    """A value and its response are there two cycles after the later of AW and W, a read three cycles after AR."""
+    bank = Bank(quad())
+    generation = bank.registers.block("identity").address(0, "GENERATION")
+    bus = bank.bus
+
+    async def bench(ctx):
+        ctx.set(bus.awaddr, generation)
+        ctx.set(bus.wdata, 5)
+        ctx.set(bus.wstrb, 15)
+        await handshake(ctx, bus.awvalid, bus.awready)
+        await handshake(ctx, bus.wvalid, bus.wready, delay=3)
+        assert (ctx.get(bank.identity0_generation_value), ctx.get(bus.bvalid)) == (0, 0)
+        await ctx.tick()
+        assert (ctx.get(bank.identity0_generation_value), ctx.get(bus.bvalid)) == (5, 1)
+        ctx.set(bus.araddr, generation)
+        await handshake(ctx, bus.arvalid, bus.arready)
+        await ctx.tick()
+        assert not ctx.get(bus.rvalid)
+        await ctx.tick()
+        assert (ctx.get(bus.rvalid), ctx.get(bus.rdata)) == (1, 5)
+
+    simulate(bank, bench)
+
+
+def small_map(**count: int) -> RegisterMap:
+    """Blocks of `count` register files with one register each."""
+    field = Field("value", 0, 8, Access.READ_WRITE, "A value.", 3)
+    return pack(
+        [
+            (
+                name,
+                tuple(f"{name}{n}" for n in range(number)),
+                "A block.",
+                [Register("VALUE", 0, "A register.", (field,))],
+            )
+            for name, number in count.items()
+        ]
+    )
+
+
+@pytest.mark.parametrize("counts", [{"one": 1}, {"one": 1, "other": 1}, {"three": 3, "one": 1}, {"one": 1, "five": 5}])
+def test_smallest_maps(counts):
+    """Blocks with one register file, and blocks whose number of files is no power of two, are told apart."""
+    registers = small_map(**counts)
+    bank = Bank(registers)
+    known = list(every_register(registers))
+
+    async def bench(ctx):
+        for number, (*_, address) in enumerate(known):
+            assert await read(ctx, bank, address) == (Response.OKAY, 3)
+            assert await write(ctx, bank, address, 100 + number) == Response.OKAY
+        for number, (*_, address) in enumerate(known):
+            assert await read(ctx, bank, address) == (Response.OKAY, 100 + number)
+        holes = set(range(0, 1 << registers.address_bits, 4)) - {address for *_, address in known}
+        for address in holes:
+            assert await read(ctx, bank, address) == (Response.DECERR, 0)
+
+    simulate(bank, bench)
+
+
+def test_two_blocks_with_external_registers_are_an_error():
+    register = Register("VALUE", 0, "A register.", (Field("value", 0, 8, Access.READ_ONLY, "A value."),), external=True)
+    registers = pack([("one", ("",), "A block.", [register]), ("two", ("",), "A block.", [register])])
+    with pytest.raises(ValueError, match=r"^Only one block can have external registers, not 2$"):
+        Bank(registers)
