@@ -112,7 +112,7 @@ def _several(value: object) -> object:
 
 
 class SliceDefinition(Strict):
-    """All that a slice has. Cores are a number or names; `devices` are initiators of kind device that are not PCIe's."""
+    """All that a slice has. Cores are a number or names; `devices` are initiators of kind device, PCIe's excepted."""
 
     slice: Name
     tenant: str = ""

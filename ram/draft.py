@@ -66,7 +66,8 @@ class Draft:
             taken |= {owner.private_key, *owner.spare_keys, *(region.key for region in owner.regions)}
         key = next((number for number in range(self.card.fabric.keys) if number not in taken), None)
         if key is None:
-            raise Exhausted(f"all {self.card.fabric.keys - 1} keys of the card are in use; share less or release", location)
+            number = self.card.fabric.keys - 1
+            raise Exhausted(f"all {number} keys of the card are in use; share less or release a slice", location)
         return key
 
     def set_spare_keys(self, name: str, number: int, location: Location = ()) -> None:
@@ -90,7 +91,8 @@ class Draft:
             raise Invalid(f"{port!r} is not one of the card's {member} ({', '.join(known) or 'it has none'})", location)
         if port not in self.free_ports(kind):
             owner = next(o.name for o in self.after.slices if port in getattr(o, member))
-            raise Exhausted(f"{port!r} belongs to slice {owner!r}; free: {', '.join(self.free_ports(kind)) or 'none'}", location)
+            free = ", ".join(self.free_ports(kind)) or "none"
+            raise Exhausted(f"{port!r} belongs to slice {owner!r}; free: {free}", location)
         self.put(name, **{member: (*getattr(self.get(name), member), port)})
 
     def add_cores(self, name: str, number: int, location: Location = ()) -> None:
@@ -114,13 +116,19 @@ class Draft:
         if wanted is None:
             found = allocator.first_hole(taken, size, granules)
             if found is None:
-                raise Exhausted(f"the window of slice {name!r} ({room}) has no gap of {granules} granules for {what}", location)
+                gap = format_bytes(granules * self.card.fabric.granule)
+                raise Exhausted(f"the window of slice {name!r} ({room}) has no gap of {gap} for {what}", location)
             return found
         if wanted + granules > size:
-            raise Invalid(f"{what} would end beyond the window of slice {name!r} ({room}); choose a lower address", location)
-        clash = next((owner for first, count, owner in spans if first < wanted + granules and wanted < first + count), None)
+            raise Invalid(
+                f"{what} would end beyond the window of slice {name!r} ({room}); choose a lower place", location
+            )
+        end = wanted + granules
+        clash = next((owner for first, count, owner in spans if first < end and wanted < first + count), None)
         if clash is not None:
-            raise Invalid(f"{what} would overlap {clash!r} in the window of slice {name!r}; choose another address", location)
+            raise Invalid(
+                f"{what} would overlap {clash!r} in the window of slice {name!r}; choose another place", location
+            )
         return wanted
 
     def granules(self, size: int, what: str, location: Location = ()) -> int:
@@ -140,7 +148,8 @@ class Draft:
         """Give the slice a peripheral or register target that is not a PCIe device's."""
         known = [port.name for port in self.card.targets if port.kind != "memory" and port.device is None]
         if target not in known:
-            raise Invalid(f"{target!r} is not one of the card's peripherals ({', '.join(known) or 'it has none'})", location)
+            names = ", ".join(known) or "it has none"
+            raise Invalid(f"{target!r} is not one of the card's peripherals ({names})", location)
         for owner in self.after.slices:
             if target in [mapping.target for mapping in owner.peripherals]:
                 raise Exhausted(f"{target!r} belongs to slice {owner.name!r}", location)
@@ -184,11 +193,14 @@ class Draft:
             first = allocator.aligned_lanes(taken, lanes, width)
             if first is None:
                 free = lanes - sum(count for _, count in taken)
-                raise Exhausted(f"no {width} lanes in a row are free from a multiple of {width} ({free} of {lanes} are free)", location)
+                raise Exhausted(
+                    f"no {width} lanes in a row are free from a multiple of {width}; {free} of {lanes} are free",
+                    location,
+                )
             return first
         if wanted.first_lane % width or wanted.first_lane + width > lanes:
             raise Invalid(
-                f"{width} lanes cannot begin at lane {wanted.first_lane}; give a multiple of {width} up to {lanes - width}",
+                f"{width} lanes cannot begin at {wanted.first_lane}; give a multiple of {width} up to {lanes - width}",
                 (*location, "first_lane"),
             )
         if not allocator.is_free(taken, wanted.first_lane, width):

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -111,7 +112,8 @@ class Block(Frozen):
     registers: dict[str, Register]
 
 
-class Context(NamedTuple):
+@dataclass(frozen=True)
+class Context:
     """One VM's traffic on a port: `name` is ``host0.1`` on a host, otherwise the port's name; `number` is AxUSER."""
 
     index: int
@@ -142,7 +144,7 @@ class Card(Frozen):
             for port, initiator in enumerate(self.initiators)
             for number, index in enumerate(initiator.contexts)
         ]
-        return tuple(sorted(result))
+        return tuple(sorted(result, key=lambda context: context.index))
 
     @cached_property
     def context(self) -> dict[str, Context]:
@@ -222,9 +224,11 @@ def parse_card(content: Any, origin: str) -> Card:
     if not isinstance(content, dict) or not isinstance(content.get("hash"), str):
         raise Refusal(f"{origin}: this is not a manifest (no 'hash'); {advice}")
     if content.get("format") != FORMAT:
-        raise Refusal(f"{origin}: manifest of format {content.get('format')!r}, this RAM reads format {FORMAT}; {advice}")
+        found = content.get("format")
+        raise Refusal(f"{origin}: manifest of format {found!r}, this RAM reads format {FORMAT}; {advice}")
     if digest(content) != content["hash"]:
-        raise Refusal(f"{origin}: the content does not match its hash {content['hash'][:16]}..., it was edited; {advice}")
+        found = content["hash"][:16]
+        raise Refusal(f"{origin}: the content does not match its hash {found}..., it was edited; {advice}")
     try:
         return Card.model_validate(content)
     except ValidationError as error:

@@ -84,13 +84,15 @@ def add_region(draft: Draft, name: str, wanted: MemoryDefinition, location: Loca
     if wanted.extents is not None:
         places = _pinned(draft, wanted.extents, location)
         if sum(count for _, _, count in places) != granules:
-            raise Invalid(f"the extents of {wanted.name!r} do not add up to its size ({granules} granules)", (*location, "extents"))
+            message = f"the extents of {wanted.name!r} do not add up to its size of {granules} granules"
+            raise Invalid(message, (*location, "extents"))
     else:
         places = _find(draft, name, granules, wanted.targets, wanted.contiguous, location)
     address = None
     if wanted.address is not None:
         address = draft.granules(wanted.address, f"the address of {wanted.name!r},", (*location, "address"))
-    window = draft.hole(name, granules, address, f"{wanted.name!r}", (*location, "address" if address is not None else "size"))
+    cause = "size" if address is None else "address"
+    window = draft.hole(name, granules, address, repr(wanted.name), (*location, cause))
     shared = wanted.share is not None
     key = _take_key(draft, name, (*location, "share")) if shared else draft.get(name).private_key
     region = Region(
@@ -176,7 +178,8 @@ def set_shares(
     for position, share in enumerate(wanted):
         where: Location = (*location, "share", position)
         if share.slice == name or share.slice in [other.slice for other in shares]:
-            raise Invalid(f"{region_name!r} is shared with {share.slice!r} twice; name each other slice once", (*where, "slice"))
+            message = f"{region_name!r} cannot be shared with {share.slice!r} again; name each other slice once"
+            raise Invalid(message, (*where, "slice"))
         address = None
         if share.address is not None:
             address = draft.granules(share.address, f"the address of {region_name!r},", (*where, "address"))

@@ -105,6 +105,17 @@ class Transition:
         return Transition(title, card, digest, generation, operations)
 
 
+def failure(transition: Transition, operation: Wait | Compare) -> str:
+    """What it means that a register is not as `operation` expects, in a few words; no line breaks."""
+    if operation.register == "identity.GENERATION":
+        return f"the card is not in the state that this change starts from (generation {transition.generation})"
+    if operation.register.startswith("identity."):
+        return f"this is not the card '{transition.card}' (manifest hash {transition.hash[:16]}...)"
+    if isinstance(operation, Wait):
+        return f"the card did not finish: {operation.reason}"
+    return f"the card refused or failed: {operation.reason}"
+
+
 class Recorder:
     """Collects operations by register name, with addresses and field positions from the manifest."""
 
@@ -138,7 +149,7 @@ class Recorder:
         self.compare("identity", 0, "VERSION", "its register map is the one in the manifest", value=version)
         for word in range(4):
             value = int(self.card.hash[8 * word : 8 * word + 8], 16)
-            self.compare("identity", 0, f"HASH{word}", f"it is the card '{self.card.card}' of the manifest", value=value)
+            self.compare("identity", 0, f"HASH{word}", f"it is the card '{self.card.card}' as described", value=value)
         self.compare("identity", 0, "GENERATION", "it is in the state that this change starts from", value=generation)
 
 

@@ -1,12 +1,13 @@
 """Makes a draft agree with slice definitions: what is not wanted any more goes first, then what is new comes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from . import memory
 from .definition import MemoryDefinition, PcieDefinition, SliceDefinition
 from .draft import Draft
 from .errors import Denied, Invalid, Location
-from .inventory import Attachment, Slice
+from .inventory import Attachment, Extent, Slice
 
 
 class InDefinition(Exception):
@@ -32,7 +33,7 @@ def reconcile(draft: Draft, wanted: Sequence[SliceDefinition]) -> None:
         for position, definition in enumerate(wanted):
             try:
                 if definition.slice in names[:position]:
-                    raise Invalid(f"slice {definition.slice!r} is defined twice; give one definition for each", ("slice",))
+                    raise Invalid(f"slice {definition.slice!r} is defined twice; give one definition", ("slice",))
                 step(draft, definition)
             except Denied as denied:
                 raise InDefinition(position, denied) from None
@@ -48,7 +49,8 @@ def match_pcie(wanted: Sequence[PcieDefinition], present: Sequence[Attachment]) 
     for position in sorted(range(len(wanted)), key=lambda index: wanted[index].device is None):
         want = wanted[position]
         for have in left:
-            if want.device in (None, have.device) and want.lanes == have.lanes and want.first_lane in (None, have.first_lane):
+            fits = want.lanes == have.lanes and want.first_lane in (None, have.first_lane)
+            if fits and want.device in (None, have.device):
                 result[position] = have
                 left.remove(have)
                 break
@@ -56,9 +58,11 @@ def match_pcie(wanted: Sequence[PcieDefinition], present: Sequence[Attachment]) 
 
 
 def _check(draft: Draft, wanted: SliceDefinition) -> None:
+    of_devices = [target.name for target in draft.card.targets if target.device is not None]
     for position, peripheral in enumerate(wanted.peripherals):
-        if peripheral in [name for name in draft.card.target if draft.card.targets[draft.card.target[name]].device is not None]:
-            raise Invalid(f"{peripheral!r} comes with its PCIe device; ask for it under 'pcie'", ("peripherals", position))
+        if peripheral in of_devices:
+            message = f"{peripheral!r} comes with its PCIe device; ask for that under 'pcie'"
+            raise Invalid(message, ("peripherals", position))
     present = draft.after.slice(wanted.slice)
     for position, entry in enumerate(wanted.memory):
         _check_memory(draft, present, entry, ("memory", position))
@@ -74,12 +78,13 @@ def _check_memory(draft: Draft, owner: Slice | None, entry: MemoryDefinition, lo
     if entry.address is not None and entry.address != region.window * draft.card.fabric.granule:
         present = hex(region.window * draft.card.fabric.granule)
         raise Invalid(f"{entry.name!r} is in use at {present} and cannot move{advice}", (*location, "address"))
-    if entry.contiguous and len({e.target for e in region.extents}) + _breaks(region.extents) > 1:
+    if entry.contiguous and _pieces(region.extents) > 1:
         raise Invalid(f"{entry.name!r} is in use in several pieces and cannot move{advice}", (*location, "contiguous"))
     if entry.targets is not None:
         for extent in region.extents:
             if extent.target not in entry.targets:
-                raise Invalid(f"{entry.name!r} is in use in {extent.target!r} and cannot move{advice}", (*location, "targets"))
+                message = f"{entry.name!r} is in use in {extent.target!r} and cannot move{advice}"
+                raise Invalid(message, (*location, "targets"))
     if entry.extents is not None and tuple((e.target, e.first, e.granules) for e in entry.extents) != tuple(
         (e.target, e.first, e.granules) for e in region.extents
     ):
@@ -91,13 +96,8 @@ def _check_memory(draft: Draft, owner: Slice | None, entry: MemoryDefinition, lo
         )
 
 
-def _breaks(extents: Sequence[object]) -> int:
-    from itertools import pairwise
-
-    from .inventory import Extent
-
-    pairs = [(a, b) for a, b in pairwise(extents) if isinstance(a, Extent) and isinstance(b, Extent)]
-    return sum(a.target == b.target and a.first + a.granules != b.first for a, b in pairs)
+def _pieces(extents: Sequence[Extent]) -> int:
+    return 1 + sum(a.target != b.target or a.first + a.granules != b.first for a, b in pairwise(extents))
 
 
 def _give_back(draft: Draft, wanted: SliceDefinition) -> None:
@@ -158,6 +158,8 @@ def _freedom(wanted: PcieDefinition) -> int:
 
 def _take_memory(draft: Draft, wanted: SliceDefinition) -> None:
     name = wanted.slice
+    order = [region.name for region in draft.get(name).regions]
+    order += [entry.name for entry in wanted.memory if entry.name not in order]
     entries = list(enumerate(wanted.memory))
     # Entries with a place of their own choose first, in the window and in the memory.
     for position, entry in sorted(entries, key=lambda item: (item[1].extents is None, item[1].address is None)):
@@ -166,6 +168,7 @@ def _take_memory(draft: Draft, wanted: SliceDefinition) -> None:
             memory.add_region(draft, name, entry, ("memory", position))
         elif entry.size // draft.card.fabric.granule > region.granules:
             memory.grow_region(draft, name, region, entry, ("memory", position))
+    draft.put(name, regions=tuple(sorted(draft.get(name).regions, key=lambda region: order.index(region.name))))
     for position, entry in entries:
         region = draft.get(name).region(entry.name)
         if region is not None and region.shares is not None:

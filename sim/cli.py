@@ -1,5 +1,6 @@
 """The `hardslice` command: the verbs of the generator, of the RAM and of the simulation."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -22,23 +23,33 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+simulation = typer.Typer()
 
 
-@app.command()
+@simulation.command()
 def sim(
     card: hdl.cli.Card,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 1,
     waves: Annotated[bool, typer.Option("--waves", help="Keep the waveforms.")] = False,
 ) -> int:
     """Generate a card, run every scenario on it in simulation, and judge; exit code 1 if a verdict is red."""
+    path = find_card(card)
     from sim.run import main as run  # brings cocotb in
 
-    return int(run(find_card(card), seed, waves))
+    return int(run(path, seed, waves))
 
 
 app.add_typer(hdl.cli.app)
 app.add_typer(ram.cli.app)
+app.add_typer(simulation)
 app.add_typer(hdl.cli.schema, name="schema")
+
+
+def _usage(error: TyperException) -> str:
+    """What is wrong with the words of a command line, and where the right ones stand."""
+    message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see '{context.command_path if context else 'hardslice'} --help'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,10 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = app(words or ["--help"], prog_name="hardslice", standalone_mode=False)
+        sys.stdout.flush()
     except (hdl.errors.Refusal, ram.errors.Refusal) as refusal:
         message = str(refusal)
     except TyperException as error:
-        message = " ".join(error.format_message().split()).rstrip(".") + "; 'hardslice --help' lists the verbs"
+        message = _usage(error)
+    except BrokenPipeError:  # the reader, `head` for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     else:
         return result if isinstance(result, int) else 0
     print(f"hardslice: {message}", file=sys.stderr)

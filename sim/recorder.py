@@ -7,6 +7,8 @@ a run beyond the manifest and the bench's marks comes from its files; ``docs/sim
 from pathlib import Path
 from typing import Any
 
+from .bench.lanes import LANE_BITS
+
 ADDRESS_FIELDS = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "user")
 CHANNELS = {
     "aw": ADDRESS_FIELDS,
@@ -67,10 +69,12 @@ def side_signals(manifest: dict[str, Any]) -> dict[str, Ports]:
             sides[name] = {f"{name}_reset": 1, f"{name}_hold": 1, f"{name}_boot_address": width}
         elif port["kind"] == "device":
             sides[name] = {f"{name}_reset": 1}
-    if manifest["pcie"]["lanes"]:
-        sides["-"] |= {"lane_rx": manifest["pcie"]["lanes"], "lane_tx": manifest["pcie"]["lanes"]}
-    for device in manifest["pcie"]["devices"]:
-        sides[device["name"]] = {f"{device['name']}_lane_{way}": device["lanes"] for way in ("rx", "tx")}
+    pcie = manifest["pcie"]
+    for way in ("rx", "tx") if pcie["lanes"] else ():
+        sides["-"][f"lane_{way}"] = pcie["lanes"] * LANE_BITS
+        for device in pcie["devices"]:
+            side = sides.setdefault(device["name"], {})
+            side[f"{device['name']}_lane_{way}"] = device["lanes"] * LANE_BITS
     return sides
 
 
@@ -121,8 +125,7 @@ def _waves(port: str, signals: Ports) -> list[str]:
         "    end",
         "  end",
         f"  always @(posedge clk) if (wave_{port} != 0) begin",
-        f"    if (!started || now_{port} != before_{port})"
-        f' $fwrite(wave_{port}, "%0d %h\\n", cycle, now_{port});',
+        f'    if (!started || now_{port} != before_{port}) $fwrite(wave_{port}, "%0d %h\\n", cycle, now_{port});',
         f"    before_{port} <= now_{port};",
         "  end",
         f"  final if (wave_{port} != 0) $fclose(wave_{port});",

@@ -6,7 +6,7 @@ address map cannot hold, is checked by :mod:`hdl.plan`.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from .units import Bytes, Hertz
 
@@ -26,6 +26,9 @@ def _whole(value: object) -> object:
         raise ValueError("is not a whole number")
     return value
 
+
+_NAMED: dict[str, JsonValue] = {"additionalProperties": False}
+"""JSON Schema of a mapping whose keys are names: no others."""
 
 Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
 Whole = BeforeValidator(_whole)
@@ -90,7 +93,7 @@ class PcieConfig(_Model):
     """PCIe lanes of the card, and the devices that they can be steered to."""
 
     lanes: int = Field(ge=1, le=32, description="Physical lanes of the card.")
-    devices: dict[Name, DeviceConfig] = Field(min_length=1, description="Devices by name.")
+    devices: dict[Name, DeviceConfig] = Field(min_length=1, description="Devices by name.", json_schema_extra=_NAMED)
 
 
 class CardConfig(_Model):
@@ -98,9 +101,13 @@ class CardConfig(_Model):
 
     card: Name = Field(description="Name of the card; also the name of the top module.")
     description: Line = Field("", description="One line for people.")
-    fabric: FabricConfig = Field(description="Parameters of the interconnect.")
-    initiators: dict[Name, InitiatorConfig] = Field(min_length=1, description="Initiator ports by name.")
-    targets: dict[Name, TargetConfig] = Field(min_length=1, description="Target ports by name.")
+    fabric: FabricConfig = Field(description="The interconnect and its tables.")
+    initiators: dict[Name, InitiatorConfig] = Field(
+        min_length=1, description="Initiator ports by name.", json_schema_extra=_NAMED
+    )
+    targets: dict[Name, TargetConfig] = Field(
+        min_length=1, description="Target ports by name.", json_schema_extra=_NAMED
+    )
     pcie: PcieConfig | None = Field(None, description="PCIe lanes and devices.")
     connectivity: dict[Name, list[Name]] | None = Field(
         None, description="Targets that each initiator reaches; an initiator that is not named reaches all."

@@ -43,6 +43,10 @@ def format_bytes(size: int) -> str:
     return f"{size}B"
 
 
-_SCHEMA = {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string"}]}
-Bytes = Annotated[int, BeforeValidator(parse_bytes), PlainSerializer(format_bytes), WithJsonSchema(_SCHEMA)]
-Hertz = Annotated[int, BeforeValidator(parse_hertz), WithJsonSchema(_SCHEMA)]
+def _schema(units: dict[str, int], form: str) -> WithJsonSchema:
+    text = {"type": "string", "pattern": rf"^\s*\d{{1,20}}(\.\d{{1,20}})?\s*({'|'.join(units)})\s*$"}
+    return WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, text], "format": form})
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes), PlainSerializer(format_bytes), _schema(_BYTES, "size")]
+Hertz = Annotated[int, BeforeValidator(parse_hertz), _schema(_HERTZ, "frequency")]

@@ -72,7 +72,7 @@ class Card:
         Clock(self.dut.clk, CLOCK_PERIOD, unit="ns").start()
         await cycles(RESET_CYCLES)
         self.dut.rst.value = 0
-                await cycles(1)
+        await cycles(1)
 
     async def closed(self) -> None:
         """Wait until the rekey engines have swept their tables after reset, so that every granule has the key of nobody."""

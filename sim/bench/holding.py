@@ -6,6 +6,7 @@ from typing import Any
 
 from ram import Card as CardDescription
 from ram import Inventory
+from ram.inventory import Place
 
 from .card import Card
 from .ports import Initiator
@@ -37,25 +38,28 @@ class Holding:
         return {region.target for region in self.regions}
 
 
-def regions(card: CardDescription, inventory: Inventory, name: str) -> list[Region]:
-    """A slice's window as runs of granules that lead to consecutive granules of one target."""
+def regions(card: CardDescription, layout: dict[int, Place]) -> list[Region]:
+    """A window as runs of granules that lead to consecutive granules of one target."""
     granule = card.fabric.granule
-    entries = sorted(inventory.layout(card, name).items())
 
-    def run(entry: tuple[int, Any]) -> tuple[Any, ...]:
+    def line(entry: tuple[int, Place]) -> tuple[str, int, bool, bool]:
         window, place = entry
         return place.target, place.granule - window, place.readable, place.writable
 
     result = []
-    for (target, _, readable, writable), found in groupby(entries, key=run):
-        run_entries = list(found)
-        window, place = run_entries[0]
+    for (target, _, readable, writable), found in groupby(sorted(layout.items()), key=line):
+        run = list(found)
+        window, place = run[0]
         result.append(
-            Region(
-                window * granule, len(run_entries) * granule, card.target[target], place.granule, readable, writable
-            )
+            Region(window * granule, len(run) * granule, card.target[target], place.granule, readable, writable)
         )
     return result
+
+
+def common_regions(card: CardDescription, before: Inventory, after: Inventory, name: str) -> list[Region]:
+    """What a slice has all through a change."""
+    later = after.layout(card, name)
+    return regions(card, {at: place for at, place in before.layout(card, name).items() if later.get(at) == place})
 
 
 def holding(card: Card, description: CardDescription, inventory: Inventory, name: str) -> Holding:
@@ -67,7 +71,7 @@ def holding(card: Card, description: CardDescription, inventory: Inventory, name
         owner.index,
         name,
         [(card.initiators[context.initiator], context.number) for context in contexts],
-        regions(description, inventory, name),
+        regions(description, inventory.layout(description, name)),
     )
 
 

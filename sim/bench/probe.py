@@ -103,3 +103,13 @@ async def probe(window: Window, places: Sequence[Place], rng: Random) -> None:
         chunk = places[start : start + window.granules]
         await window.point(chunk)
         await all_of(port, rng, bursts(len(chunk)))
+
+
+async def rekey(card: Card, place: Place, key: int, granules: int = 1, *, scrub: bool = True) -> None:
+    """Give granules another key without asking the RAM."""
+    target, first = place
+    async with card.sequence:
+        await card.put("target", "FIRST", target, granule=first)
+        await card.put("target", "LAST", target, granule=first + granules - 1)
+        await card.put("target", "REKEY", target, key=key, scrub=int(scrub))
+        await card.until(lambda fields: fields["phase"] == 0, "target", "STATUS", target)

@@ -16,6 +16,10 @@ from .marks import CLOCK_PERIOD
 from .ports import Initiator
 
 
+TURN_CYCLES = 8
+"""How often :meth:`Traffic.turn` looks."""
+
+
 @dataclass(frozen=True)
 class Region:
     """Bytes ``[base, base + length)`` of a slice's window, which lead to granules of `target` from `granule` on."""
@@ -59,6 +63,8 @@ class Worker:
         self.rng = Random(f"{traffic.seed}/{port.name}/{context}/{identity}")
         self.traffic = traffic
         self.following: Traffic | None = None
+        self.turns = 0
+        self.busy = False
 
     async def run(self) -> None:
         """Transactions one after another until the slice's traffic stops."""
@@ -75,7 +81,10 @@ class Worker:
                     continue
             reachable = [region for region in self.traffic.regions if region.target in self.port.targets]
             if reachable:
+                self.busy = True
                 await self._transaction(rng.choice(reachable))
+                self.busy = False
+                self.turns += 1
             else:
                 await self.traffic.changed.wait()
 
@@ -140,6 +149,12 @@ class Traffic:
         self.regions = regions
         self.changed.set()
         self.changed.clear()
+
+    async def turn(self) -> None:
+        """Wait until all that is under way now has ended; new transactions go on."""
+        waiting = [(worker, worker.turns) for worker, _ in self._workers if worker.busy]
+        while any(worker.busy and worker.turns == turns for worker, turns in waiting):
+            await Timer(TURN_CYCLES * CLOCK_PERIOD, "ns")
 
     def hand_over(self, port: Initiator, following: "Traffic") -> None:
         """From its next reset on, what is attached to a port works for another slice."""

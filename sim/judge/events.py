@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hdl.errors import Refusal
+
 Event = tuple[int, ...]
 """The cycle, then the channel's fields in the order of :data:`sim.recorder.CHANNELS`."""
 
 
-class TraceError(Exception):
+class TraceError(Refusal):
     """A trace that cannot be judged. ``str()`` is one line: which file, what is wrong."""
 
 
@@ -51,7 +53,7 @@ class Trace:
         return self.noted("run")[0]
 
     def spans(self, kind: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
-        """Begin, end and first mark of every ``<kind>_begin`` ... ``<kind>_end``; what never ends, ends with the run."""
+        """Begin, end and first mark of every ``<kind>_begin`` to ``<kind>_end``; the run ends what is open."""
         for position, mark in enumerate(self.marks):
             if mark["kind"] == f"{kind}_begin":
                 ends = (
@@ -65,25 +67,25 @@ class Trace:
 def parse_events(path: Path) -> dict[tuple[str, str], list[Event]]:
     """Events of a file by (port, channel); TraceError if a line is no event."""
     events: dict[tuple[str, str], list[Event]] = defaultdict(list)
-    number = 0
+    read = 0
     try:
         with path.open(encoding="ascii") as file:
-            for number, line in enumerate(file, start=1):
+            for read, line in enumerate(file, start=1):  # noqa: B007 (the handler below says where it stopped)
                 cycle, port, channel, *values = line.split()
                 events[port, channel].append((int(cycle), *[int(value, 16) for value in values]))
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror}; run the simulation first") from None
     except ValueError:
-        raise TraceError(f"{path}:{number}: not an event; the simulation was cut off, run it again") from None
+        raise TraceError(f"{path}:{read}: not an event; the simulation was cut off, run it again") from None
     return dict(events)
 
 
 def parse_marks(path: Path) -> list[dict[str, Any]]:
     """Marks of a file in order of cycle; TraceError if a line is no mark."""
     marks = []
-    number = 0
+    read = 0
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for read, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):  # noqa: B007
             mark = json.loads(line)
             if not {"cycle", "kind"} <= mark.keys():
                 raise ValueError
@@ -91,7 +93,7 @@ def parse_marks(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror}; run the simulation first") from None
     except (ValueError, AttributeError):
-        raise TraceError(f"{path}:{number}: not a mark; the simulation was cut off, run it again") from None
+        raise TraceError(f"{path}:{read}: not a mark; the simulation was cut off, run it again") from None
     if not marks or marks[0]["kind"] != "run":
         raise TraceError(f"{path}:1: the first mark does not name the run; run the simulation again")
     return sorted(marks, key=lambda mark: mark["cycle"])

@@ -54,7 +54,8 @@ class Request:
 
     def __str__(self) -> str:
         what = "write" if self.write else "read"
-        return f"{what} of {self.length + 1} beats at 0x{self.address:x} with ID {self.id}, port {self.port}, cycle {self.cycle}"
+        where = f"port {self.port}, cycle {self.cycle}"
+        return f"{what} of {self.length + 1} beats at 0x{self.address:x} with ID {self.id} ({where})"
 
 
 def _steps(trace: Trace, port: str, channels: dict[str, int]) -> list[tuple[int, int, Any]]:

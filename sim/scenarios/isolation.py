@@ -1,5 +1,6 @@
 """Isolation: nobody reaches what is not theirs, whatever they send and wherever their windows point."""
 
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import cocotb
@@ -8,9 +9,10 @@ from ..bench.burst import BOUNDARY, Burst, illegal_bursts, random_burst, whole_p
 from ..bench.card import cycles
 from ..bench.holding import Holding
 from ..bench.ports import Initiator
-from ..bench.probe import Place, Window, all_of, both, probe, words
+from ..bench.probe import Place, Window, all_of, probe, rekey, words
 from .setting import Setting
 
+Attack = Callable[[Holding, Window, Random], Awaitable[None]]
 HAMMER_CYCLES = 250
 """How long a granule is hammered before and after each change of its owner."""
 
@@ -39,7 +41,7 @@ def _rng(setting: Setting, step: str, port: Initiator, context: int) -> Random:
     return Random(f"{setting.card.seed}/{step}/{port.name}/{context}")
 
 
-async def _on_all_contexts(setting: Setting, step: str, attack) -> None:
+async def _on_all_contexts(setting: Setting, step: str, attack: Attack) -> None:
     """Run an attack on every context of every slice at once; on one port, one context after another."""
     by_port: dict[str, list[tuple[Holding, Initiator, int]]] = {}
     for holding in setting.holdings:
@@ -143,29 +145,30 @@ async def granule_ends(setting: Setting) -> None:
 
 async def hammered_granule(setting: Setting) -> None:
     """A granule is hammered while it is revoked and granted to another; the new owner reads zeros."""
-    card = setting.card
     pairs = [
-        (old, new) for old in setting.holdings for new in setting.holdings
-        if old is not new and _memory(setting, old) and _memory(setting, old).target in new.contexts[0][0].targets
-    ]  # fmt: skip
+        (old, new, place)
+        for old in setting.holdings
+        for new in setting.holdings
+        if old is not new
+        and (place := private_granule(setting, old.name))
+        and any(place[0] in port.targets for port, _ in new.contexts)
+    ]
     if not pairs:
-        setting.skip("hammered granule", "fewer than two slices reach a slice's memory")
-        return
-    for old, new in pairs[:2]:
-        await _hammer(setting, old, new)
-    assert card.granule  # the windows are restored by the caller
+        setting.skip("a hammered granule", "no slice reaches another one's memory")
+    for old, new, place in pairs[:2]:
+        await _hammer(setting, old, new, place)
 
 
-def _memory(setting: Setting, holding: Holding):
-    """A region of private memory of a slice, or None."""
-    private = setting.private_regions(holding.name)
-    return private[0] if private else None
+def private_granule(setting: Setting, name: str) -> Place | None:
+    """A granule that carries a slice's private key."""
+    owner = setting.inventory.slice(name)
+    assert owner is not None
+    extents = [extent for region in owner.regions if region.shares is None for extent in region.extents]
+    return (setting.description.target[extents[0].target], extents[0].first) if extents else None
 
 
-async def _hammer(setting: Setting, old: Holding, new: Holding) -> None:
+async def _hammer(setting: Setting, old: Holding, new: Holding, place: Place) -> None:
     card = setting.card
-    region = _memory(setting, old)
-    place = (region.target, region.granule)
     hammering = True
     slots = {}
     for holding in (old, new):
@@ -195,9 +198,9 @@ async def _hammer(setting: Setting, old: Holding, new: Holding) -> None:
     nobody = card.fabric["key_nobody"]
     for key in (keys[new], nobody, keys[old], keys[new], keys[old]):
         await cycles(HAMMER_CYCLES)
-        await rekey(setting, place, key)
+        await rekey(card, place, key)
         if key == keys[new]:
-            port, context = next(entry for entry in new.contexts if region.target in entry[0].targets)
+            port, context = next(entry for entry in new.contexts if place[0] in entry[0].targets)
             base = slots[port.index, context] * card.granule
             for page in range(base, base + min(card.granule, 4 * BOUNDARY), BOUNDARY):
                 for burst in whole_page(page, port.size_max, id=port.ids - 1, user=context):
@@ -206,13 +209,3 @@ async def _hammer(setting: Setting, old: Holding, new: Holding) -> None:
     hammering = False
     for task in tasks:
         await task
-
-
-async def rekey(setting: Setting, place: Place, key: int, granules: int = 1) -> None:
-    """Give granules another key, scrubbed, without asking the RAM."""
-    card, (target, granule) = setting.card, place
-    async with card.sequence:
-        await card.put("target", "FIRST", target, granule=granule)
-        await card.put("target", "LAST", target, granule=granule + granules - 1)
-        await card.put("target", "REKEY", target, key=key, scrub=1)
-        await card.until(lambda fields: fields["phase"] == 0, "target", "STATUS", target)

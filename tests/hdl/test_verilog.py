@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from amaranth import Elaboratable, Module, Mux, Signal
+from amaranth import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.back import verilog
 from amaranth.lib.memory import Memory
 
@@ -17,7 +17,8 @@ class Accumulator(Elaboratable):
 
     def __init__(self, step, inner=None, depth=4):
         self.step, self.inner, self.depth = step, inner, depth
-        self.enable, self.total = Signal(), Signal(8)
+        self.enable = Signal()
+        self.total = Signal(8)
 
     def elaborate(self, platform):
         m = Module()
@@ -35,12 +36,28 @@ class Accumulator(Elaboratable):
         return m
 
 
+class Halves(Elaboratable):
+    """Has an output of two halves that come from different cells: Amaranth makes two ports and invents their names."""
+
+    def __init__(self):
+        self.enable = Signal()
+        self.total = Signal(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        halves = [Signal(4, name=f"half{n}") for n in range(2)]
+        m.d.sync += [half.eq(half + self.enable + n) for n, half in enumerate(halves)]
+        m.d.comb += self.total.eq(Cat((half + 1)[:4] for half in halves))
+        return m
+
+
 class Board(Elaboratable):
     """Accumulators under given names (None: unnamed), all enabled at once."""
 
     def __init__(self, units):
         self.units = units
-        self.enable, self.total = Signal(), Signal(8)
+        self.enable = Signal()
+        self.total = Signal(8)
 
     def elaborate(self, platform):
         m = Module()
@@ -87,7 +104,7 @@ def test_modules_that_differ_by_a_constant_stay_apart():
     text = convert(("bank_host0", Accumulator(3)), ("bank_host1", Accumulator(4)), ("bank_host2", Accumulator(3)))
     merged = merge_modules(text, top="card", suffixes=["host0", "host1", "host2"])
     assert modules(merged) == ["card", "card_bank", "card_bank_2"]
-    assert dict((name, module) for module, name in instances(merged)) == {
+    assert {name: module for module, name in instances(merged)} == {
         "bank_host0": "card_bank",
         "bank_host1": "card_bank_2",
         "bank_host2": "card_bank",
@@ -97,15 +114,26 @@ def test_modules_that_differ_by_a_constant_stay_apart():
 def test_what_is_inside_decides_too():
     units = [(f"outer_{n}", Accumulator(1, inner=Accumulator(step))) for n, step in enumerate([5, 5, 6])]
     merged = merge_modules(convert(*units), top="card")
-    # Text order: inner modules come after the outer module that holds them.
+    # Top-down: inner modules come after the outer module that holds them.
     assert modules(merged) == ["card", "card_outer", "card_inner", "card_outer_2", "card_inner_2"]
     inside = dict(re.findall(r"^module (card_outer\w*) .*?^ +(card_inner\w*) inner \($", merged, re.M | re.S))
     assert inside == {"card_outer": "card_inner", "card_outer_2": "card_inner_2"}
 
 
+def test_ports_that_amaranth_named_by_number_do_not_matter():
+    text = convert(*((f"bank_{n}", Halves()) for n in range(3)))
+    headers = re.findall(r"^module \\\S+ (\(.*\);)$", text, re.MULTILINE)
+    assert len(set(headers)) == 3
+    assert all(header.count("\\port$") == 2 for header in headers)
+    merged = merge_modules(text, top="card")
+    assert modules(merged) == ["card", "card_bank"]
+    for port in re.findall(r"\\port\$\d+ ", re.search(r"^module card_bank .*$", merged, re.MULTILINE)[0]):
+        assert merged.count(f".{port}(") == 3
+
+
 def test_a_module_below_another_unit_may_be_shared():
     # The stand-alone one equals the inner ones of the others, whatever it is called; the most frequent name wins.
-    units = [("a", Accumulator(1, inner=Accumulator(5))), ("b", Accumulator(2, inner=Accumulator(5)))]
+    units = [(f"unit{n}", Accumulator(1, inner=Accumulator(5), depth=4 << n)) for n in range(2)]
     merged = merge_modules(convert(*units, ("spare", Accumulator(5))), top="card")
     assert ("card_inner", "spare") in instances(merged)
 

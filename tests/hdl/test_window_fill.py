@@ -6,7 +6,6 @@ import random
 import pytest
 
 from hdl.control.window_fill import WindowFill
-from hdl.fabric import layouts
 
 from .harness import board, simulate
 
@@ -157,9 +156,3 @@ def test_commands_while_busy_change_nothing():
         assert await fill(ctx, engine, command, meddle) == [None, *expected_writes(plan, command)]
 
     simulate(engine, bench)
-
-
-def test_entry_is_the_window_entry():
-    """The engine and the ingress share one layout."""
-    plan = board("quad")
-    assert WindowFill(plan).signature.members["write_entry"].shape is layouts.window_entry(plan)

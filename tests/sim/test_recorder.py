@@ -1,5 +1,6 @@
 """The recorder writes down every handshake and every change at a card's ports, in its cycle, and nothing else."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def _stand_in(described: dict) -> str:
     ports, drivers = [], []
     for name, width in signals.items():
         port, _, signal = name.partition("_")
-        # A channel's own signals come from the manager on aw, w, ar; ready and the channels b, r come from the other side.
+        # The manager drives aw, w and ar except their ready, and the ready of b and r; the other side drives the rest.
         from_manager = signal.startswith(("aw", "w", "ar")) != signal.endswith("ready")
         output = name == "interrupt" or (port in targets) == from_manager or signal in ("reset", "hold", "boot_address")
         if name in ("clk", "rst"):
@@ -32,7 +33,7 @@ def _stand_in(described: dict) -> str:
         ports.append(f"{'output' if output else 'input'} wire [{width - 1}:0] {name}")
         if output:
             source = {"host": "bank", "bank": "host"}.get(port)
-            value = "awready" in signal and port == "control"
+            value = (port, signal) == ("control", "awready")
             if source:
                 drivers.append(f"assign {name} = {width}'({source}_{signal});")
             elif name == "core_boot_address":
@@ -57,9 +58,10 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     output = directory / "trace"
     output.mkdir()
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     runner.test(
         hdl_toplevel=CARD, test_module="recorder_pins", build_dir=directory / "build", test_dir=directory,
-        plusargs=[f"+trace={output}", "+signals"], extra_env={"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])},
+        plusargs=[f"+trace={output}", "+signals"], extra_env={"PYTHONPATH": path},
         results_xml=str(directory / "results.xml"),
     )  # fmt: skip
     return output

@@ -1,0 +1,330 @@
+"""The verbs of the `hardslice` command that manage a card. They know it only through its manifest."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .definition import Qos, SliceDefinition, Source, load_definition
+from .definition import schema as slice_json_schema
+from .errors import Refusal
+from .export import definition_of, differences, to_yaml
+from .files import write_atomically
+from .inventory import Inventory, Slice
+from .journal import Journal
+from .manager import Answer, Manager, ResourceType
+from .manifest import Card, load_card
+from .operations import Operation, Wait, Write, check_same_card
+from .script import Format, to_script
+from .transport import FileTransport, load_transitions
+from .units import format_bytes, format_rate, format_time, parse_bytes, parse_rate, parse_time
+
+DIFFERENT = 1
+"""Exit code of `assert` when the state is not what the files say."""
+
+CardOption = Annotated[
+    Path, typer.Option("--card", envvar="HARDSLICE_CARD", help="manifest.json of the card.", show_default=False)
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", envvar="HARDSLICE_STATE", help="State file. [default: state.json beside the manifest]", show_default=False),
+]  # fmt: skip
+OperationsOption = Annotated[
+    Path | None,
+    typer.Option("--operations", help="File that operations are appended to. [default: operations.jsonl beside the state]", show_default=False),
+]  # fmt: skip
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the operations and change nothing.")]
+Files = Annotated[list[Path], typer.Argument(help="Slice definition files.", show_default=False)]
+Vm = Annotated[str, typer.Argument(metavar="VM", help="The slice.", show_default=False)]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+schema = typer.Typer(
+    help="Print the JSON Schema of a description.", add_completion=False, pretty_exceptions_enable=False
+)
+
+
+class Session:
+    """A card, its state, and where operations go; what an earlier call left unfinished is finished first."""
+
+    def __init__(
+        self, card: Path, state: Path | None, operations: Path | None = None, *, dry_run: bool = False
+    ) -> None:
+        self.card: Card = load_card(card)
+        path = card.parent / "state.json" if state is None else state
+        self.journal = Journal(path, self.card)
+        self.transport = FileTransport(path.parent / "operations.jsonl" if operations is None else operations)
+        self.dry_run = dry_run
+        if self.journal.intent is not None and not dry_run:
+            title = self.journal.intent.transition.title
+            asyncio.run(self.journal.resume(self.transport))
+            print(f"finished what was interrupted: {title}")
+        self.manager = Manager(self.card, self.journal.inventory)
+
+    @property
+    def inventory(self) -> Inventory:
+        """The present state."""
+        return self.manager.inventory
+
+    def settle(self, answer: Answer, sources: list[Source] | None = None) -> None:
+        """Carry a granted answer out and report it; Refusal if it was not granted."""
+        if answer.transition is None:
+            reason = f"{answer.code}: {answer.reason}"
+            if sources:
+                raise sources[answer.position].refusal(answer.location, reason)
+            raise Refusal(reason)
+        if self.dry_run:
+            for operation in answer.transition.operations:
+                print(_described(operation))
+            print(f"dry run, nothing is changed: {answer.reason}, {len(answer.transition.operations)} operations")
+            return
+        asyncio.run(self.journal.carry_out(self.manager, answer, self.transport))
+        count = len(answer.transition.operations)
+        where = f"{count} operations in {self.transport.path}" if count else "the card stays as it is"
+        print(f"{answer.code}: {answer.reason}; {where}")
+
+
+def _described(operation: Operation) -> str:
+    if isinstance(operation, Write):
+        what = f"write   {operation.register} = {operation.value:#x}"
+    else:
+        verb = "wait   " if isinstance(operation, Wait) else "compare"
+        what = f"{verb} {operation.register} & {operation.mask:#x} == {operation.expected:#x}"
+    return f"{what:<64} {operation.reason}"
+
+
+def _amount(kind: ResourceType, text: str) -> int:
+    try:
+        if kind is ResourceType.MEMORY:
+            return parse_bytes(int(text) if text.isdecimal() else text)
+        if kind is ResourceType.BANDWIDTH:
+            return parse_rate(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise Refusal(f"amount: {text!r} {error}") from None
+    if not text.isdecimal() or int(text) < 1:
+        raise Refusal(f"amount: {text!r} is not a number of {kind.lower()}; write it as 1, 2, 4 and so on")
+    return int(text)
+
+
+def _contract(present: Qos, changes: dict[str, str | int | None]) -> Qos | None:
+    """The present contract with what the options say; None if they say nothing."""
+    parsers = {"limit": parse_rate, "guarantee": parse_rate, "burst": parse_bytes, "latency": parse_time}
+    update: dict[str, int] = {}
+    for name, value in changes.items():
+        if isinstance(value, int):
+            update[name] = value
+        elif value is not None:
+            try:
+                update[name] = parsers[name](value)
+            except ValueError as error:
+                raise Refusal(f"--{name}: {value!r} {error}") from None
+    return present.model_copy(update=update) if update else None
+
+
+@app.command()
+def allocate(
+    vm: Vm,
+    resource: Annotated[ResourceType, typer.Argument(case_sensitive=False, help="What to allocate.", show_default=False)],
+    amount: Annotated[str, typer.Argument(help="Number; bytes such as 64KiB; bytes per second such as 100MB/s.", show_default=False)],
+    card: CardOption,
+    state: StateOption = None,
+    operations: OperationsOption = None,
+    class_: Annotated[int | None, typer.Option("--class", min=0, help="New QoS class.", show_default=False)] = None,
+    limit: Annotated[str | None, typer.Option(help="New bandwidth limit.", show_default=False)] = None,
+    guarantee: Annotated[str | None, typer.Option(help="New bandwidth guarantee.", show_default=False)] = None,
+    burst: Annotated[str | None, typer.Option(help="New burst above the limit.", show_default=False)] = None,
+    latency: Annotated[str | None, typer.Option(help="New bound of the wait for a grant.", show_default=False)] = None,
+    dry_run: DryRunOption = False,
+) -> None:  # fmt: skip
+    """Give a slice more cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
+    session = Session(card, state, operations, dry_run=dry_run)
+    owner = session.inventory.slice(vm)
+    options = {"class_": class_, "limit": limit, "guarantee": guarantee, "burst": burst, "latency": latency}
+    qos = _contract(owner.qos if owner else Qos(), options)
+    session.settle(session.manager.allocate(vm, resource, _amount(resource, amount), qos))
+
+
+@app.command()
+def release(
+    vm: Vm,
+    resource: Annotated[ResourceType | None, typer.Argument(case_sensitive=False, help="What to give back; everything if left out.", show_default=False)] = None,
+    amount: Annotated[str | None, typer.Argument(help="How much, as for allocate.", show_default=False)] = None,
+    *,
+    card: CardOption,
+    state: StateOption = None,
+    operations: OperationsOption = None,
+    dry_run: DryRunOption = False,
+) -> None:  # fmt: skip
+    """Take a slice away, or some of its cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
+    if resource is not None and amount is None:
+        raise Refusal(f"say how much of {resource} is given back, as in: release {vm} {resource} 1")
+    session = Session(card, state, operations, dry_run=dry_run)
+    if resource is None or amount is None:
+        session.settle(session.manager.release(vm))
+    else:
+        session.settle(session.manager.deallocate(vm, resource, _amount(resource, amount)))
+
+
+def _load(files: list[Path]) -> tuple[list[SliceDefinition], list[Source]]:
+    loaded = [load_definition(path) for path in files]
+    return [definition for definition, _ in loaded], [source for _, source in loaded]
+
+
+@app.command()
+def apply(
+    files: Files,
+    card: CardOption,
+    state: StateOption = None,
+    operations: OperationsOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Create slices, or change running ones, so that they are as the files say: all of them or none."""
+    definitions, sources = _load(files)
+    session = Session(card, state, operations, dry_run=dry_run)
+    session.settle(session.manager.apply(*definitions), sources)
+
+
+@app.command("assert")
+def assert_(files: Files, card: CardOption, state: StateOption = None) -> int:
+    """Exit code 1, and a line for each difference, unless the slices are as the files say."""
+    definitions, _ = _load(files)
+    described = load_card(card)
+    inventory = _settled(card, state, described)
+    found = [line for definition in definitions for line in differences(described, inventory, definition)]
+    for line in found:
+        print(line)
+    return DIFFERENT if found else 0
+
+
+def _settled(card: Path, state: Path | None, described: Card) -> Inventory:
+    """The state, for verbs that only read it."""
+    journal = Journal(card.parent / "state.json" if state is None else state, described)
+    if journal.intent is not None:
+        title = journal.intent.transition.title
+        raise Refusal(f"{journal.path}: '{title}' was interrupted; any allocate, release or apply finishes it first")
+    return journal.inventory
+
+
+@app.command()
+def status(card: CardOption, state: StateOption = None) -> None:
+    """Print who owns what."""
+    described = load_card(card)
+    inventory = _settled(card, state, described)
+    console = Console(highlight=False)
+    table = Table(title=f"{described.card}, generation {inventory.generation}", title_justify="left")
+    for column in ("slice", "tenant", "ports", "memory", "others", "contract"):
+        table.add_column(column, overflow="fold")
+    for owner in inventory.slices:
+        table.add_row(
+            f"{owner.name} (#{owner.index})", owner.tenant, "\n".join(inventory.ports(described, owner.name)),
+            _memory(described, inventory, owner), _others(described, owner), _qos(owner.qos),
+        )  # fmt: skip
+    console.print(table)
+    for line in _free(described, inventory):
+        console.print(line, markup=False)
+
+
+def _memory(card: Card, inventory: Inventory, owner: Slice) -> str:
+    granule = card.fabric.granule
+    lines = []
+    for region in owner.regions:
+        places = ", ".join(f"{e.target}[{e.first}..{e.first + e.granules - 1}]" for e in region.extents)
+        lines.append(
+            f"{region.name} {format_bytes(region.granules * granule)} at {region.window * granule:#x}: {places}"
+        )
+        lines += [
+            f"  to {share.slice}: {share.rights}{'' if share.window is not None else ' (when it exists)'}"
+            for share in region.shares or ()
+        ]
+    for lender, region, share in inventory.borrowed(owner.name):
+        if share.window is not None:
+            lines.append(f"{lender.name}.{region.name} at {share.window * granule:#x}: {share.rights}")
+    return "\n".join(lines)
+
+
+def _others(card: Card, owner: Slice) -> str:
+    granule = card.fabric.granule
+    lines = [f"{mapping.target} at {mapping.window * granule:#x}" for mapping in owner.peripherals]
+    for a in owner.attachments:
+        lanes = f"lanes {a.first_lane}..{a.first_lane + a.lanes - 1}"
+        lines.append(f"{a.device} on {lanes}, registers at {a.window * granule:#x}")
+    if owner.spare_keys:
+        lines.append(f"{len(owner.spare_keys)} keys in reserve")
+    return "\n".join(lines)
+
+
+def _qos(qos: Qos) -> str:
+    parts = [f"class {qos.class_}"]
+    parts += [f"limit {format_rate(qos.limit)}"] if qos.limit else []
+    parts += [f"guarantee {format_rate(qos.guarantee)}"] if qos.guarantee else []
+    parts += [f"burst {format_bytes(qos.burst)}"] if qos.burst else []
+    parts += [f"latency {format_time(qos.latency)}"] if qos.latency else []
+    return "\n".join(parts)
+
+
+def _free(card: Card, inventory: Inventory) -> list[str]:
+    slices = inventory.slices
+    used = dict.fromkeys(card.target, 0)
+    for extent in (e for owner in slices for region in owner.regions for e in region.extents):
+        used[extent.target] += extent.granules
+    free = [
+        f"{target.name} {format_bytes((target.granules - used[target.name]) * card.fabric.granule)}"
+        for target in card.targets
+        if target.kind == "memory"
+    ]
+    taken = {port for owner in slices for port in inventory.ports(card, owner.name)}
+    ports = [context.name for context in card.contexts if context.name not in taken]
+    lanes = card.pcie.lanes - sum(a.lanes for owner in slices for a in owner.attachments)
+    keys = card.fabric.keys - 1 - sum(
+        1 + len(owner.spare_keys) + sum(region.shares is not None for region in owner.regions) for owner in slices
+    )  # fmt: skip
+    return [
+        f"free memory: {', '.join(free) or 'none'}",
+        f"free ports:  {', '.join(ports) or 'none'}",
+        f"free lanes:  {lanes} of {card.pcie.lanes}; keys: {keys}; slices: {card.fabric.slices - len(slices)}",
+    ]
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="Folder for the slice definition files.", show_default=False)],
+    card: CardOption,
+    state: StateOption = None,
+) -> None:
+    """Write slice definition files that recreate the present state, every place included."""
+    described = load_card(card)
+    inventory = _settled(card, state, described)
+    for owner in inventory.slices:
+        path = directory / f"{owner.name}.yaml"
+        write_atomically(path, to_yaml(definition_of(described, inventory, owner.name)))
+        print(path)
+
+
+@app.command()
+def script(
+    operations: Annotated[Path, typer.Argument(help="File written with --operations.", show_default=False)],
+    format: Annotated[Format, typer.Option("--format", "-f", help="Language.")] = "sh",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of printing.", show_default=False)] = None,
+    card: Annotated[Path | None, typer.Option("--card", envvar="HARDSLICE_CARD", help="Manifest that the operations must be for.", show_default=False)] = None,
+    last: Annotated[bool, typer.Option("--last", help="Only the last transition of the file.")] = False,
+) -> None:  # fmt: skip
+    """Turn recorded operations into a script that checks card and state, and then carries them out."""
+    transitions = load_transitions(operations)
+    if card is not None:
+        described = load_card(card)
+        for transition in transitions:
+            check_same_card(transition, described)
+    text = to_script(transitions[-1:] if last else transitions, format)
+    if output is None:
+        print(text, end="")
+    else:
+        write_atomically(output, text)
+
+
+@schema.command("slice")
+def schema_slice() -> None:
+    """JSON Schema of a slice definition file."""
+    print(json.dumps(slice_json_schema(), indent=2))

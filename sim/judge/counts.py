@@ -1,0 +1,139 @@
+"""What the card says of itself, the fault log and the counters, against what the scoreboard counted."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from .reference import NOBODY
+from .scoreboard import Asked, Result
+
+LATENCY_SLACK = 8
+"""Cycles by which the card's longest latency may differ from that at the port: it is taken one stage further in."""
+WORD = 1 << 32
+
+
+def _log_entries(asked: Asked, manifest: dict[str, Any]) -> set[tuple[int | str, ...]]:
+    """How a denial of the request may stand in the log."""
+    request = asked.request
+    contexts = manifest["initiators"][asked.initiator]["contexts"]
+    user = request.user if len(contexts) > 1 else 0
+    codes = set(request.responses)
+    entries: set[tuple[int | str, ...]] = set()
+    for outcome in asked.outcomes:
+        if outcome.response is None or (asked.denied and outcome.response not in codes):
+            continue
+        owned = int(outcome.slice != NOBODY)
+        known = outcome.slice if owned else -1
+        place = outcome.target, user, known, owned, outcome.address
+        entries.add((outcome.kind, int(request.write), asked.initiator, *place))
+    return entries
+
+
+def _as_logged(entry: dict[str, Any]) -> tuple[int | str, ...]:
+    """An entry of the log in the same form; the slice of a request without one says nothing."""
+    target = entry["target"] if entry["kind"] in ("key", "revoked") else 0
+    known = entry["slice"] if entry["owned"] else -1
+    place = target, entry["context"], known, entry["owned"], entry["address"]
+    return (entry["kind"], entry["write"], entry["initiator"], *place)
+
+
+def check_faults(manifest: dict[str, Any], result: Result) -> None:
+    """Every denial is in the log or counted as lost, and nothing else is in it."""
+    findings, trace = result.findings, result.trace
+    marks = trace.noted("faults")
+    if not any(mark.get("quiet") for mark in marks):
+        findings.add("faults", trace.cycles, "the bench never read the fault log while nothing was under way")
+        return
+    denied = [one for one in result.asked if one.denied]
+    open_ = [one for one in result.asked if one.cut and one.access is None]
+    # Requests whose log entry is certain are matched first, so that the others get what is left.
+    places: dict[tuple[int | str, ...], int] = Counter()
+    loose: list[set[tuple[int | str, ...]]] = []
+    for one in denied + open_:
+        entries = _log_entries(one, manifest)
+        if len(entries) == 1 and not one.cut:
+            places[next(iter(entries))] += 1
+        else:
+            loose.append(entries)
+    logged = 0
+    for mark in marks:
+        for entry in mark["entries"]:
+            logged += 1
+            form = _as_logged(entry)
+            if places.get(form, 0):
+                places[form] -= 1
+                continue
+            match = next((entries for entries in loose if form in entries), None)
+            if match is None:
+                findings.add("faults", mark["cycle"], f"the fault log has an entry that no denial explains: {entry}")
+            else:
+                loose.remove(match)
+        if mark.get("quiet"):
+            least = sum(one.request.end <= mark["cycle"] for one in denied)
+            most = least + sum(one.request.cut <= mark["cycle"] for one in open_)
+            total = logged + mark["lost"]
+            if not least <= total <= most:
+                text = f"{logged} faults logged and {mark['lost']} lost, but {least} denials seen"
+                findings.add("faults", mark["cycle"], text)
+
+
+def _expected(manifest: dict[str, Any], result: Result, until: int) -> dict[tuple[int, str], tuple[int, int]]:
+    """Least and most that each counter of a slice may show; what a reset cut off may be counted or not."""
+    low: dict[tuple[int, str], int] = defaultdict(int)
+    high: dict[tuple[int, str], int] = defaultdict(int)
+
+    def count(slices: set[int], name: str, value: int, certain: bool) -> None:
+        for owner in slices - {NOBODY}:
+            high[owner, name] += value
+            if certain and len(slices) == 1:
+                low[owner, name] += value
+
+    for one in result.asked:
+        request = one.request
+        if request.cycle > until:
+            continue
+        what = "WRITE" if request.write else "READ"
+        codes = set(request.responses)
+        if one.access is not None:
+            slices, passed, denied = {one.access.user}, True, False
+        else:
+            right = [o for o in one.outcomes if not one.denied or o.response in codes]
+            slices = {outcome.slice for outcome in right}
+            passed = any(outcome.kind in ("", "key", "revoked") for outcome in right)
+            denied = one.denied or one.cut
+        if passed:
+            certain = not one.cut or one.access is not None
+            count(slices, f"{what}_REQUESTS", 1, certain)
+            count(slices, f"{what}_BEATS", request.length + 1, certain)
+        if denied:
+            count(slices, "DENIALS", 1, not one.cut)
+        if not one.cut:
+            for owner in slices - {NOBODY}:
+                place = owner, "LONGEST_LATENCY"
+                if len(slices) == 1:
+                    low[place] = max(low[place], min(request.latency, 0xFFFF) - LATENCY_SLACK)
+                high[place] = max(high[place], min(request.latency + LATENCY_SLACK, 0xFFFF))
+        else:
+            for owner in slices - {NOBODY}:
+                high[owner, "LONGEST_LATENCY"] = 0xFFFF
+    return {place: (max(0, low[place]), high[place]) for place in set(low) | set(high)}
+
+
+COUNTERS = ("READ_BEATS", "WRITE_BEATS", "READ_REQUESTS", "WRITE_REQUESTS", "DENIALS", "LONGEST_LATENCY")
+
+
+def check_counters(manifest: dict[str, Any], result: Result) -> None:
+    """The counters of each slice are what the scoreboard counted."""
+    findings, trace = result.findings, result.trace
+    marks = [mark for mark in trace.noted("counters") if mark.get("quiet")]
+    if not marks:
+        findings.add("counters", trace.cycles, "the bench never read the counters while nothing was under way")
+    for mark in marks:
+        expected = _expected(manifest, result, mark["cycle"])
+        for number, values in mark["slices"].items():
+            for name in COUNTERS:
+                low, high = expected.get((int(number), name), (0, 0))
+                value = values[name]
+                if not (low <= value <= high or low % WORD <= value <= high % WORD):
+                    right = str(low) if low == high else f"{low} to {high}"
+                    text = f"{name} of slice {number} is {value}; {right} were counted"
+                    findings.add("counters", mark["cycle"], text)

@@ -1,0 +1,157 @@
+"""Figures of a run: latency, throughput, how long a change takes, and what the report draws."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from .hitless import longest_stall
+from .reference import NOBODY
+from .scoreboard import Result
+
+Figure = dict[str, Any]
+"""``name``, ``value``, ``unit``."""
+
+
+def figure(name: str, value: float | int, unit: str) -> Figure:
+    """One figure; fractions are rounded to four digits."""
+    return {"name": name, "value": round(value, 4) if isinstance(value, float) else value, "unit": unit}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A slice over time: for each bin of cycles the beats per cycle and the mean and longest latency (None if idle)."""
+
+    slice: int
+    beats: list[float]
+    mean: list[float | None]
+    longest: list[int | None]
+
+
+def curves(result: Result, bins: int = 160) -> tuple[int, list[Curve]]:
+    """Cycles per bin, and a curve for each slice that did anything."""
+    width = max(1, -(-(result.trace.cycles + 1) // bins))
+    count = result.trace.cycles // width + 1
+    beats: dict[int, list[int]] = defaultdict(lambda: [0] * count)
+    latencies: dict[int, list[list[int]]] = defaultdict(lambda: [[] for _ in range(count)])
+    for one in result.asked:
+        if one.slice == NOBODY or one.access is None or one.cut:
+            continue
+        request = one.request
+        for cycle in request.beat_cycles if request.write else request.response_cycles:
+            beats[one.slice][cycle // width] += 1
+        latencies[one.slice][request.end // width].append(request.latency)
+    drawn = []
+    for number in sorted(beats):
+        found = latencies[number]
+        drawn.append(
+            Curve(
+                number,
+                [value / width for value in beats[number]],
+                [sum(values) / len(values) if values else None for values in found],
+                [max(values) if values else None for values in found],
+            )
+        )
+    return width, drawn
+
+
+def zero_load(result: Result) -> list[Figure]:
+    """Shortest way of a request to its target and of a response back, over the whole run."""
+    figures = []
+    for write, name in ((False, "read"), (True, "write")):
+        pairs = [
+            (one.request, one.access)
+            for one in result.asked
+            if one.access is not None
+            and one.request.write == write
+            and one.request.response_cycles
+            and one.access.response_cycles
+        ]
+        if not pairs:
+            continue
+        # A write may leave with its first beat, which may come after its address.
+        there = min(access.cycle - max(request.cycle, *request.beat_cycles[:1]) for request, access in pairs)
+        back = min(request.response_cycles[0] - access.response_cycles[0] for request, access in pairs)
+        figures += [figure(f"{name}: request latency at zero load", there, "cycles")]
+        figures += [figure(f"{name}: response latency at zero load", back, "cycles")]
+    return figures
+
+
+def throughput(manifest: dict[str, Any], result: Result) -> list[Figure]:
+    """Beats per cycle of each direction on ports that nothing hinders, in phases that measure it."""
+    figures = []
+    names = [port["name"] for port in manifest["initiators"]]
+    for begin, end, mark in result.trace.spans("phase"):
+        what = mark.get("measure") or {}
+        if what.get("what") != "throughput":
+            continue
+        ports = what.get("ports") or [what["port"]]
+        for write, name in ((False, "read"), (True, "write")):
+            per_port = []
+            for port in ports:
+                beats = 0
+                for one in result.asked:
+                    if names[one.initiator] == port and one.request.write == write:
+                        cycles = one.request.beat_cycles if write else one.request.response_cycles
+                        beats += sum(begin <= cycle < end for cycle in cycles)
+                per_port.append(beats / max(1, end - begin))
+            figures.append(figure(f"{name}s of each port, {mark['name']}", min(per_port), "beats per cycle"))
+    return figures
+
+
+def changes(manifest: dict[str, Any], result: Result) -> list[Figure]:
+    """For each change of memory: its duration, and when what was gained could first be used."""
+    figures = []
+    for begin, end, mark in result.trace.spans("transition"):
+        writes = [event[0] for event in result.trace.of("control", "AW") if begin <= event[0] <= end]
+        if not writes or mark["bytes"] is None:
+            continue
+        scrub = "with scrub" if mark["scrub"] else "without scrub"
+        size = f"{mark['bytes'] // 1024} KiB"
+        title = f"{mark['what']} {size} {scrub}"
+        figures.append(figure(f"{title}: first to last register access", end - writes[0], "cycles"))
+        engines = [rekey for rekey in result.reference.rekeys if begin <= rekey.begin <= end]
+        if engines:
+            moved = max(rekey.end for rekey in engines) - min(rekey.begin for rekey in engines)
+            figures.append(figure(f"rekey {size} {scrub}: command to end as read", moved, "cycles"))
+        first = _first_access(manifest, result, mark, begin)
+        if mark["what"] == "grow" and first is not None:
+            figures.append(figure(f"{title}: first register write to first access", first - writes[0], "cycles"))
+    return figures
+
+
+def _first_access(manifest: dict[str, Any], result: Result, mark: dict[str, Any], begin: int) -> int | None:
+    """When the growing slice first got an answer from what it gained."""
+    granule = manifest["fabric"]["granule"]
+    runs = {(run["target"], run["first"] + number) for run in mark["gained"] for number in range(run["count"])}
+    names = [target["name"] for target in manifest["targets"]]
+    ends = (
+        one.request.end
+        for one in result.asked
+        if one.access is not None
+        and not one.cut
+        and one.access.cycle >= begin
+        and one.slice == mark["grows"]
+        and (names[one.target], one.access.address // granule) in runs
+    )
+    return min(ends, default=None)
+
+
+def speed(result: Result) -> list[Figure]:
+    """Simulated cycles per second of wall time."""
+    return [
+        figure("simulated cycles per second", round(mark["cycles"] / max(mark["seconds"], 1e-3)), "1/s")
+        for mark in result.trace.noted("wall")
+    ]
+
+
+def totals(result: Result) -> list[Figure]:
+    """How much was checked."""
+    beats = sum(one.request.length + 1 for one in result.asked)
+    stall = longest_stall(result.asked, 0, result.trace.cycles)
+    return [
+        figure("cycles", result.trace.cycles, "cycles"),
+        figure("requests", len(result.asked), ""),
+        figure("beats", beats, ""),
+        figure("denied", sum(one.denied for one in result.asked), "requests"),
+        figure("longest stall", stall, "cycles"),
+    ]

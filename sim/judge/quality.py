@@ -1,0 +1,99 @@
+"""Quality of service: measured shares of a saturated target against contracts."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .scoreboard import Result
+
+TOLERANCE = 0.05
+"""Of a beat per cycle; what start and end of a measurement may add to a share."""
+BUSY = 0.80
+"""Beats per cycle that a target must do when two slices without limits saturate it."""
+
+
+@dataclass
+class Share:
+    """What a slice got of a target, and what it was entitled to."""
+
+    slice: int
+    share: float
+    limit: float | None
+    priority: int
+
+
+@dataclass
+class Measurement:
+    """One phase in which slices saturated a target, with what is wrong about it."""
+
+    name: str
+    target: str
+    begin: int
+    end: int
+    shares: list[Share] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def beats_between(result: Result, target: int, begin: int, end: int) -> dict[int, int]:
+    """Beats of each slice at a target in the cycles `begin` to `end`."""
+    beats: dict[int, int] = {}
+    scrubber = len(result.reference.initiators)
+    for access in result.accesses[target]:
+        if access.write and access.id == scrubber:
+            continue
+        cycles = access.beat_cycles if access.write else access.response_cycles
+        inside = sum(begin <= cycle < end for cycle in cycles)
+        if inside:
+            beats[access.user] = beats.get(access.user, 0) + inside
+    return beats
+
+
+def _judge(measured: Measurement, patience: int, burst: dict[int, int]) -> None:
+    """A limit holds, nothing is wasted, a higher class goes first, equals get equal shares."""
+    cycles = measured.end - measured.begin
+    total = sum(share.share for share in measured.shares)
+    for share in measured.shares:
+        if share.limit is not None:
+            allowed = share.limit + burst[share.slice] / cycles
+            text = f"slice {share.slice} got {share.share:.3f} beats per cycle; its limit is {share.limit:.3f}"
+            fair = min(share.limit, 1 / len(measured.shares))
+            if not fair - 2 * TOLERANCE <= share.share <= allowed + TOLERANCE:
+                measured.wrong.append(text)
+    free = [share for share in measured.shares if share.limit is None]
+    if free and total < BUSY:
+        measured.wrong.append(f"{measured.target} did {total:.3f} beats per cycle, though it was saturated")
+    for one in free:
+        for other in free:
+            if one.priority > other.priority and one.share <= other.share:
+                measured.wrong.append(f"slice {one.slice} has the higher class and got less than slice {other.slice}")
+            if one.priority == other.priority and one.share - other.share > 2 * TOLERANCE:
+                measured.wrong.append(f"slice {one.slice} got more than slice {other.slice}, which is its equal")
+            # A waiting lower class is passed over at most `patience` times in a row.
+            if one.priority < other.priority and not one.share:
+                measured.wrong.append(f"slice {one.slice} starves; every {patience + 1}th grant is its own")
+
+
+def measure(manifest: dict[str, Any], result: Result) -> list[Measurement]:
+    """Every phase of a run in which slices saturated a target."""
+    names = [target["name"] for target in manifest["targets"]]
+    fabric, contracts = manifest["fabric"], result.reference.contracts
+    measurements = []
+    for begin, end, mark in result.trace.spans("phase"):
+        what = mark.get("measure") or {}
+        if what.get("what") != "qos":
+            continue
+        measured = Measurement(mark["name"], what["target"], begin, end)
+        beats = beats_between(result, names.index(what["target"]), begin, end)
+        burst = {}
+        for number in what["slices"]:
+
+            def held(name: str, number: int = number, at: int = begin) -> int:
+                return contracts[number, name].possible(at, at)[-1]
+
+            unit = fabric["budget_period"] << fabric["budget_fraction_bits"]
+            limit = held("rate") / unit if held("limited") else None
+            burst[number] = held("beats")
+            share = beats.get(number, 0) / max(1, end - begin)
+            measured.shares.append(Share(number, share, limit, held("class")))
+        _judge(measured, fabric["patience"], burst)
+        measurements.append(measured)
+    return measurements

@@ -1,0 +1,168 @@
+"""`hardslice sim`: generates a card, builds it, plays all scenarios on it, and judges."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hdl.errors import Refusal
+from hdl.files import build_folder
+from hdl.generate import generate
+from hdl.plan import plan_card
+
+from .build import BuiltSimulation, build_simulation
+from .cocotb_run import SimulationError
+from .judge import judge
+from .judge.verdicts import table
+from .recorder import write_recorder
+from .report import write_report
+from .scenarios import SCENARIOS
+
+DEFAULT_SEED = 1
+CACHE = Path("cache", "verilator")
+TRACES = "traces"
+TWINS = "+signals"
+"""Makes the recorder write every signal of the initiators' ports, so that twins can be compared cycle by cycle."""
+HEARTBEAT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulation: a scenario in one of its variants; `directory` gets its trace."""
+
+    scenario: str
+    variant: str | None
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the run, and of its folder."""
+        return f"{self.scenario}-{self.variant}" if self.variant else self.scenario
+
+    @property
+    def marks(self) -> Path:
+        """What the scenario notes."""
+        return self.directory / "marks.jsonl"
+
+    def stage(self) -> str:
+        """What the scenario last noted, for people."""
+        try:
+            lines = self.marks.read_text(encoding="utf-8").splitlines()
+            last = json.loads(lines[-1])
+        except (OSError, ValueError, IndexError):
+            return "starts"
+        named = (json.loads(line) for line in reversed(lines) if line.startswith("{") and '"name"' in line)
+        return f"cycle {last['cycle']}: {next((mark.get('name') for mark in named if mark.get('name')), last['kind'])}"
+
+
+def runs(scenarios: Sequence[str] | None, traces: Path) -> list[Run]:
+    """The simulations to run, those that take longest first; Refusal if a scenario is unknown."""
+    for name in scenarios or ():
+        if name not in SCENARIOS:
+            raise Refusal(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
+    chosen = [(name, variant) for name in SCENARIOS if not scenarios or name in scenarios for variant in SCENARIOS[name]]
+    return [Run(name, variant, traces / (f"{name}-{variant}" if variant else name)) for name, variant in chosen]
+
+
+def play(built: BuiltSimulation, run: Run, settings: dict[str, Any]) -> str:
+    """Run one simulation; returns what went wrong, or nothing.
+
+    The scenario finds its settings in a file: `scenario`, `variant`, `seed`, `command`, and the paths `manifest`,
+    `card` (the description, beside which the slices stand) and `marks`.
+    """
+    run.directory.mkdir(parents=True)
+    file = run.directory / "settings.json"
+    content = settings | {"scenario": run.scenario, "variant": run.variant, "marks": str(run.marks)}
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    plusargs = [f"+run={file}", f"+trace={run.directory}", *([TWINS] if run.variant else [])]
+    environment = {"PYTHONWARNINGS": "ignore", "PYTHONOPTIMIZE": ""}
+    try:
+        results = built.run(
+            "sim.scenarios.play", directory=run.directory, seed=settings["seed"], environment=environment, plusargs=plusargs
+        )
+    except SimulationError as error:
+        return str(error)
+    return "; ".join(f"{' '.join(case.message.split())}, log: {results.log}" for case in results.cases if not case.passed)
+
+
+def play_all(built: BuiltSimulation, todo: list[Run], settings: dict[str, Any], console: Console) -> bool:
+    """Run all simulations, as many at once as there are processors; returns whether all came to their end."""
+    started = time.monotonic()
+    good = True
+    with ThreadPoolExecutor(max(1, min(len(todo), os.cpu_count() or 1))) as pool:
+        waiting: dict[Future[str], Run] = {pool.submit(play, built, run, settings): run for run in todo}
+        while waiting:
+            done, _ = wait(waiting, timeout=HEARTBEAT_SECONDS, return_when="FIRST_COMPLETED")
+            seconds = f"{time.monotonic() - started:4.0f} s"
+            for future in done:
+                run = waiting.pop(future)
+                wrong = future.result()
+                good &= not wrong
+                console.print(f"{seconds}  {run.name}: {wrong or 'done, ' + run.stage()}", highlight=False, markup=False)
+            if not done:
+                for run in (run for future, run in waiting.items() if future.running()):
+                    console.print(f"{seconds}  {run.name}: {run.stage()}", highlight=False, markup=False)
+    return good
+
+
+def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Sequence[str] | None = None) -> int:
+    """Generate, build, simulate and judge a card; write ``sim.json`` and ``report.html`` into its build folder.
+
+    Parameters
+    ----------
+    card : Path
+        The card description.
+    seed : int, optional
+        Of everything random; 1 if it is not given.
+    waves : bool
+        Keep waveforms (VCD) of every simulation.
+    scenarios : sequence of str, optional
+        Only these.
+
+    Returns
+    -------
+    int
+        0 if every verdict is green, otherwise 1.
+
+    Raises
+    ------
+    Refusal
+        The card is wrong, or a tool is missing.
+    """
+    console = Console(soft_wrap=True)
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - started:4.0f} s  {text}", highlight=False, markup=False)
+
+    seed = DEFAULT_SEED if seed is None else seed
+    name = plan_card(card).card
+    out = build_folder(name).resolve()
+    todo = runs(scenarios, out / TRACES)
+    say(f"{name}: generating (seed {seed})")
+    generate(card, out)
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    sources = [out / f"{name}.v", write_recorder(manifest, out)]
+    say(f"{name}: building the simulation")
+    built = build_simulation(sources, name, out.parent / CACHE, waves=waves)
+    say(f"{name}: built in {built.seconds:.0f} s" if built.seconds else f"{name}: the build is there already")
+    shutil.rmtree(out / TRACES, ignore_errors=True)
+    command = f"make sim CARD={name if card.parent.name == name else card} SEED={seed}"
+    settings = {
+        "seed": seed, "command": command, "manifest": str(out / "manifest.json"), "card": str(card.resolve()),
+    }  # fmt: skip
+    complete = play_all(built, todo, settings, console)
+    say("judging")
+    verdicts = judge(manifest, out / TRACES, out, command)
+    report = write_report(manifest, out / TRACES, verdicts, out / "report.html")
+    console.print(table(verdicts))
+    say(f"report: {report}")
+    say(f"reproduce with: {command}")
+    return 0 if complete and all(verdict.verdict == "pass" for verdict in verdicts) else 1

@@ -1,0 +1,130 @@
+"""Hitless: everything changes while everybody runs, and once more, with the same seed, nothing does."""
+
+from collections.abc import Iterator
+
+from ram import Answer, SliceDefinition
+from ram.definition import ExtentDefinition, MemoryDefinition, PcieDefinition, Qos
+from ram.export import definition_of
+from ram.inventory import Slice
+
+from ..bench.card import cycles
+from ..bench.holding import Holding
+from ..bench.marks import now
+from .change import owned, runs
+from .setting import Setting
+
+BEFORE_CYCLES = 1500
+"""Traffic before the first change."""
+BETWEEN_CYCLES = 500
+"""Traffic between two changes."""
+TOTAL_CYCLES = 14_000
+"""From the moment that all slices run; the changes fit in."""
+NEWCOMER = "newcomer"
+
+Change = tuple[str, str, Answer]
+"""What it is, its title, and the RAM's answer to it."""
+
+
+async def run(setting: Setting) -> None:
+    """The same start for both twins; then only one of them changes anything."""
+    await setting.bring_up()
+    for holding in setting.holdings:
+        setting.run_traffic(holding)
+    start = now()
+    with setting.phase("all slices run"):
+        await cycles(BEFORE_CYCLES)
+    if setting.variant == "changed":
+        for what, title, answer in changes(setting):
+            await setting.change(answer, what, title)
+            if what == "create":
+                setting.run_traffic(setting.holding(NEWCOMER))
+            with setting.phase(f"after: {title}"):
+                await cycles(BETWEEN_CYCLES)
+    left = start + TOTAL_CYCLES - now()
+    assert left > 0, f"the changes took {-left} cycles longer than the run without them"
+    with setting.phase("until the end"):
+        await cycles(left)
+    await setting.stop_traffic()
+    await setting.card.quiet()
+
+
+def named_slices(holdings: list[Holding]) -> tuple[str, str] | None:
+    """Who gives and who takes: two slices such that as many others as possible share no target with either."""
+    pairs = [(giver, taker) for giver in holdings for taker in holdings if giver is not taker]
+
+    def value(pair: tuple[Holding, Holding]) -> tuple[int, int]:
+        used = pair[0].targets | pair[1].targets
+        return sum(not holding.targets & used for holding in holdings), len(pair[0].contexts)
+
+    return (lambda pair: (pair[0].name, pair[1].name))(max(pairs, key=value)) if pairs else None
+
+
+def changes(setting: Setting) -> Iterator[Change]:
+    """Everything that this card can change, one after another; each is decided when its turn comes."""
+    names = named_slices(setting.holdings)
+    if names is None:
+        setting.skip("every change between slices", "the card has one slice")
+        return
+    giver, taker = names
+    manager = setting.manager
+
+    def both() -> tuple[Slice, Slice]:
+        owners = setting.inventory.slice(giver), setting.inventory.slice(taker)
+        assert owners[0] is not None and owners[1] is not None
+        return owners[0], owners[1]
+
+    if any(region.shares is None and region.granules > 1 for region in both()[0].regions):
+        yield "move", f"memory moves from {giver} to {taker}", move_memory(setting, giver, taker)
+    else:
+        setting.skip("memory moves", f"{giver} has no two granules")
+    if cores := both()[0].cores:
+        a, b = manager.definition(giver), manager.definition(taker)
+        a = a.model_copy(update={"cores": cores[:-1]})
+        b = b.model_copy(update={"cores": (*both()[1].cores, cores[-1])})
+        yield "core", f"{cores[-1]} moves from {giver} to {taker}", manager.apply(a, b)
+    else:
+        setting.skip("a core changes slice", f"{giver} has none")
+    if attachments := both()[0].attachments:
+        moved = attachments[-1]
+        device = PcieDefinition(device=moved.device, lanes=moved.lanes, first_lane=moved.first_lane)
+        a, b = manager.definition(giver), manager.definition(taker)
+        a = a.model_copy(update={"pcie": tuple(entry for entry in a.pcie if entry.device != moved.device)})
+        b = b.model_copy(update={"pcie": (*b.pcie, device)})
+        yield "device", f"{moved.device} and its lanes move from {giver} to {taker}", manager.apply(a, b)
+    else:
+        setting.skip("a PCIe device and its lanes change slice", f"{giver} has none")
+    fabric = setting.description.fabric
+    qos = Qos.model_validate({"class": fabric.classes - 1, "limit": fabric.data_bytes * fabric.clock // 2})
+    b = manager.definition(taker).model_copy(update={"qos": qos})
+    yield "quality", f"{taker} gets another contract", manager.apply(b)
+    last, _ = both()
+    yield "release", f"{giver} is released", manager.release(giver)
+    yield "create", f"{NEWCOMER} comes up", manager.apply(newcomer(setting, last))
+
+
+def move_memory(setting: Setting, giver: str, taker: str) -> Answer:
+    """Half of a region goes to another slice, the very same granules."""
+    card, manager = setting.description, setting.manager
+    owner = setting.inventory.slice(giver)
+    assert owner is not None
+    granules = max(region.granules for region in owner.regions if region.shares is None) // 2
+    smaller = manager.deallocate(giver, "MEMORY", granules * card.fabric.granule)
+    assert smaller.ok, smaller.reason
+    places = runs(owned(card, setting.inventory, giver) - owned(card, smaller.after, giver))
+    extents = tuple(
+        ExtentDefinition(target=card.targets[target].name, first=first, granules=count) for target, first, count in places
+    )
+    gained = MemoryDefinition(name=f"from_{giver}", size=granules * card.fabric.granule, extents=extents)
+    b = manager.definition(taker)
+    b = b.model_copy(update={"memory": (*b.memory, gained)})
+    return manager.apply(definition_of(card, smaller.after, giver, exact=False), b)
+
+
+def newcomer(setting: Setting, gone: Slice) -> SliceDefinition:
+    """A new slice on the ports, and in a part of the memory, of the one that has gone."""
+    content: dict[str, object] = {"slice": NEWCOMER, "tenant": NEWCOMER, "contexts": gone.contexts, "cores": gone.cores}
+    if gone.regions:
+        target = gone.regions[0].extents[0].target
+        size = min(4, gone.regions[0].granules) * setting.description.fabric.granule
+        content["memory"] = [{"name": "main", "size": size, "targets": [target]}]
+    return SliceDefinition.model_validate(content)

@@ -1,0 +1,33 @@
+"""The cocotb test: plays the scenario that the plusarg ``+run=<settings.json>`` names."""
+
+import json
+import time
+from importlib import import_module
+from pathlib import Path
+
+import cocotb
+
+from ram import load_card
+
+from ..bench.card import Card
+from ..bench.marks import Marks, now
+from .definitions import definitions
+from .setting import Setting
+
+
+@cocotb.test()
+async def play(dut: object) -> None:
+    """One scenario on one card; see :func:`sim.run.settings` for the file."""
+    settings = json.loads(Path(str(cocotb.plusargs["run"])).read_text(encoding="utf-8"))
+    manifest = json.loads(Path(settings["manifest"]).read_text(encoding="utf-8"))
+    description = load_card(Path(settings["manifest"]))
+    scenario = import_module(f"{__package__}.{settings['scenario']}")
+    with Marks(Path(settings["marks"])) as mark:
+        named = {name: settings[name] for name in ("scenario", "variant", "seed", "command")}
+        mark("run", hash=manifest["hash"], **named)
+        card = Card(dut, manifest, settings["seed"], mark)
+        setting = Setting(card, description, definitions(Path(settings["card"]), description), settings["variant"])
+        started = time.monotonic()
+        await scenario.run(setting)
+        mark("wall", cycles=now(), seconds=round(time.monotonic() - started, 3))
+        mark("end")

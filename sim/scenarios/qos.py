@@ -1,0 +1,88 @@
+"""Quality of service: two slices saturate one bank; shares follow limits and classes."""
+
+from typing import Any
+
+from ram import SliceDefinition
+
+from ..bench.card import cycles
+from ..bench.holding import Holding
+from ..bench.load import Load
+from .setting import Setting
+
+SETTLE_CYCLES = 300
+MEASURE_CYCLES = 2000
+SLICES = ("left", "right")
+
+
+def contenders(setting: Setting) -> list[SliceDefinition]:
+    """Two slices on one memory, on ports that share nothing else; fewer if the card has no two such ports."""
+    card = setting.description
+    for index, target in enumerate(card.targets):
+        if target.kind != "memory":
+            continue
+        ports: dict[int, str] = {}
+        for context in card.contexts:
+            if index in card.initiators[context.initiator].targets and card.kind(context.name) in ("host", "core"):
+                ports.setdefault(context.initiator, context.name)
+        granules = min(4, target.granules // 2)
+        if len(ports) < 2 or card.fabric.keys < 3 or card.fabric.slices < 2 or not granules:
+            continue
+        return [
+            SliceDefinition.model_validate({
+                "slice": name,
+                "contexts": [port] if card.kind(port) == "host" else [],
+                "cores": [port] if card.kind(port) == "core" else [],
+                "memory": [{"name": "main", "size": granules * card.fabric.granule, "targets": [target.name]}],
+            })
+            for name, port in zip(SLICES, ports.values(), strict=False)
+        ]  # fmt: skip
+    return []
+
+
+async def run(setting: Setting) -> None:
+    """Equal contracts, a limit on one, on both, and two classes; reads and then writes."""
+    card, fabric = setting.card, setting.description.fabric
+    wanted = contenders(setting)
+    await setting.boot()
+    await card.closed()
+    if not wanted:
+        setting.skip("two slices saturate one bank", "no memory is reached by two ports with a slice of their own each")
+        return await card.quiet()
+    for definition in wanted:
+        await setting.create(definition)
+    left, right = SLICES
+
+    def limit(share: float) -> int:
+        return int(share * fabric.data_bytes * fabric.clock)
+
+    highest = fabric.classes - 1
+    burst = 16 * fabric.data_bytes
+    steps: list[tuple[str, dict[str, dict[str, Any]]]] = [
+        ("equal contracts", {}),
+        (f"{left} is limited to a quarter", {left: {"limit": limit(0.25), "burst": burst}}),
+        ("both are limited", {left: {"limit": limit(0.25), "burst": burst}, right: {"limit": limit(0.5), "burst": burst}}),
+    ]
+    if highest:
+        steps.append((f"{right} has the highest class", {right: {"class": highest}}))
+    else:
+        setting.skip("two classes", "the card has one class")
+    for title, contracts in steps:
+        for name in SLICES:
+            await setting.contract(name, contracts.get(name, {}))
+        for write in (False, True):
+            await _saturate(setting, f"{title}, {'writes' if write else 'reads'}", write=write)
+    await card.quiet()
+
+
+async def _saturate(setting: Setting, title: str, *, write: bool) -> None:
+    holdings: list[Holding] = [setting.holding(name) for name in SLICES]
+    loads = [
+        Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings
+    ]
+    await cycles(SETTLE_CYCLES)
+    target = setting.card.targets[holdings[0].regions[0].target].name
+    with setting.phase(title, what="qos", target=target, slices=[holding.number for holding in holdings]):
+        await cycles(MEASURE_CYCLES)
+    for load in loads:
+        await load.stop()
+    await setting.card.settle()

@@ -1,0 +1,169 @@
+# amaranth: UnusedElaboratable=no
+"""Every denial is in the fault log or in its count of lost ones, and nobody is asked to wait."""
+
+import random
+
+import pytest
+
+from hdl.control.fault_log import FaultLog
+from hdl.fabric import layouts
+
+from .harness import board, simulate
+
+
+def numbered(plan, number):
+    """A fault whose fields all depend on `number`, so that two cannot be mixed up."""
+    values = {}
+    for name, field in layouts.fault(plan):
+        values[name] = (number * 0x9E3779B97F4A7C15 >> 13) % (1 << field.width)
+    values["address"] = number
+    values["kind"] = 1 + number % 5
+    return values
+
+
+class Traffic:
+    """Drives every source at random, pops at random, and keeps what was denied and what was read."""
+
+    def __init__(self, plan, log, seed):
+        self.plan, self.log, self.random = plan, log, random.Random(seed)
+        self.denied: list[int] = []
+        self.read: list[dict[str, int]] = []
+
+    async def cycles(self, ctx, cycles, density, popping):
+        """`density`: likelihood of a denial at a source; `popping`: likelihood of a pop; both for each cycle."""
+        for _ in range(cycles):
+            for n in range(self.log.sources):
+                source = getattr(self.log, f"source{n}")
+                valid = self.random.random() < density
+                ctx.set(source.valid, valid)
+                if valid:
+                    number = len(self.denied) + 1
+                    ctx.set(source.fault, numbered(self.plan, number))
+                    self.denied.append(number)
+                else:
+                    ctx.set(source.fault, numbered(self.plan, self.random.randrange(1000)))
+            pop = self.random.random() < popping
+            ctx.set(self.log.pop, pop)
+            assert ctx.get(self.log.pending) == (ctx.get(self.log.level) != 0)
+            if pop and ctx.get(self.log.pending):
+                self.take(ctx)
+            await ctx.tick()
+        ctx.set(self.log.pop, 0)
+
+    def take(self, ctx):
+        entry = ctx.get(self.log.head)
+        self.read.append({name: entry[name] for name, _ in layouts.fault(self.plan)})
+
+    async def settle(self, ctx):
+        """Let everything that is on its way arrive."""
+        await self.cycles(ctx, self.log.sources + 6, 0, 0)
+
+    async def empty(self, ctx):
+        while ctx.get(self.log.pending):
+            self.take(ctx)
+            ctx.set(self.log.pop, 1)
+            await ctx.tick()
+        ctx.set(self.log.pop, 0)
+
+
+@pytest.mark.parametrize(("name", "sources"), [("mini", 8), ("quad", 28), ("mini", 1), ("mini", 2)])
+def test_logged_and_lost_are_all(name, sources):
+    """Under any load, what was logged plus what was lost is exactly what was denied; entries are intact and unique."""
+    plan = board(name)
+    log = FaultLog(plan, sources)
+    traffic = Traffic(plan, log, seed=sources)
+
+    async def bench(ctx):
+        for density, popping in ((0.02, 0.5), (1, 0.3), (0.3, 1), (0, 1), (1, 0), (0.05, 0.2), (0.5, 0.5)):
+            await traffic.cycles(ctx, 60, density, popping)
+            await traffic.settle(ctx)
+            logged = len(traffic.read) + ctx.get(log.level)
+            assert logged + ctx.get(log.lost) == len(traffic.denied)
+        await traffic.empty(ctx)
+
+    simulate(log, bench)
+    numbers = [entry["address"] for entry in traffic.read]
+    assert len(set(numbers)) == len(numbers), "logged twice"
+    assert all(entry == numbered(plan, entry["address"]) for entry in traffic.read), "mixed up"
+    assert set(numbers) <= set(traffic.denied)
+
+
+def test_nothing_is_lost_while_there_is_room():
+    """One source may deny in every cycle, and all sources once at the same time: the log takes them all, in order."""
+    plan = board("quad")
+    log = FaultLog(plan, 28)
+
+    async def bench(ctx):
+        for number in range(1, plan.fault_log + 1):
+            ctx.set(log.source5.valid, 1)
+            ctx.set(log.source5.fault, numbered(plan, number))
+            await ctx.tick()
+        ctx.set(log.source5.valid, 0)
+        await ctx.tick().repeat(4)
+        assert (ctx.get(log.level), ctx.get(log.lost)) == (plan.fault_log, 0)
+        ctx.set(log.pop, 1)
+        for number in range(1, plan.fault_log + 1):
+            assert ctx.get(log.head).address == number
+            await ctx.tick()
+        assert (ctx.get(log.level), ctx.get(log.pending), ctx.get(log.head).kind) == (0, 0, 0)
+        await ctx.tick().repeat(3)
+        assert ctx.get(log.level) == 0, "a pop of an empty log does nothing"
+
+        ctx.set(log.pop, 0)
+        for n in range(plan.fault_log):
+            source = getattr(log, f"source{n}")
+            ctx.set(source.valid, 1)
+            ctx.set(source.fault, numbered(plan, n))
+        await ctx.tick()
+        for n in range(plan.fault_log):
+            ctx.set(getattr(log, f"source{n}").valid, 0)
+        await ctx.tick().repeat(plan.fault_log + 4)
+        assert (ctx.get(log.level), ctx.get(log.lost)) == (plan.fault_log, 0)
+
+    simulate(log, bench)
+
+
+def test_no_source_is_shut_out():
+    """However many denials the others make, each source gets its turn in the log."""
+    plan = board("mini")
+    log = FaultLog(plan, 6)
+    seen = []
+
+    async def bench(ctx):
+        for n in range(6):
+            ctx.set(getattr(log, f"source{n}").valid, 1)
+            ctx.set(getattr(log, f"source{n}").fault.initiator, n)
+        ctx.set(log.pop, 1)
+        for _ in range(40):
+            if ctx.get(log.pending):
+                seen.append(ctx.get(log.head).initiator)
+            await ctx.tick()
+
+    simulate(log, bench)
+    assert all(set(seen[start : start + 6]) == set(range(6)) for start in range(0, 30, 6)), seen
+
+
+def test_full_log_keeps_the_oldest():
+    """A full log counts what comes; the entries that it has stay as they are."""
+    plan = board("mini")
+    log = FaultLog(plan, 1)
+
+    async def bench(ctx):
+        ctx.set(log.source0.valid, 1)
+        for number in range(1, 100):
+            ctx.set(log.source0.fault, numbered(plan, number))
+            await ctx.tick()
+        ctx.set(log.source0.valid, 0)
+        await ctx.tick().repeat(5)
+        assert (ctx.get(log.level), ctx.get(log.lost)) == (plan.fault_log, 99 - plan.fault_log)
+        ctx.set(log.pop, 1)
+        for number in range(1, plan.fault_log + 1):
+            assert ctx.get(log.head).address == number
+            await ctx.tick()
+
+    simulate(log, bench)
+
+
+def test_a_log_without_sources_is_an_error():
+    with pytest.raises(ValueError, match=r"^A fault log needs at least one source, not 0$"):
+        FaultLog(board("mini"), 0)
