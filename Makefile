@@ -39,7 +39,7 @@ lint: $(READY) ## check style, format, types, import rules and spelling
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --cache-dir build/cache/import-linter
+	@$(BIN)/lint-imports --no-logo --cache-dir build/cache/import-linter
 	@$(BIN)/codespell
 	@echo "lint: clean"
 

@@ -317,10 +317,10 @@ class Card(wiring.Component):
             m.d.comb += [
                 getattr(switch, f"in_reset{d}").eq(self.handovers[device.initiator].reset),
                 getattr(switch, f"steer{d}").eq(bank.strobe("controller", d, "STEER")),
-                getattr(switch, f"steer_first{d}").eq(bank.field("controller", d, "STEER", "first")),
-                getattr(switch, f"steer_width{d}").eq(bank.field("controller", d, "STEER", "width")),
+                getattr(switch, f"first{d}").eq(bank.field("controller", d, "STEER", "first")),
+                getattr(switch, f"width{d}").eq(bank.field("controller", d, "STEER", "width")),
                 *(
-                    bank.field("controller", d, "STATUS", name).eq(getattr(switch, f"{name}{d}"))
+                    bank.field("controller", d, "STATUS", name).eq(getattr(switch, f"status_{name}{d}"))
                     for name in ("first", "width", "refused")
                 ),
                 getattr(self, f"{device.name}_lane_rx").eq(getattr(switch, f"rx{d}")),

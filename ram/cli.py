@@ -6,22 +6,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from .definition import Qos, SliceDefinition, Source, load_definition
 from .definition import schema as slice_json_schema
 from .errors import Refusal
 from .export import definition_of, differences, to_yaml
 from .files import write_atomically
-from .inventory import Inventory, Slice
+from .inventory import Inventory
 from .journal import Journal
 from .manager import Answer, Manager, ResourceType
 from .manifest import Card, load_card
 from .operations import Operation, Wait, Write, check_same_card
 from .script import Format, to_script
+from .status import print_status
 from .transport import FileTransport, load_transitions
-from .units import format_bytes, format_rate, format_time, parse_bytes, parse_rate, parse_time
+from .units import parse_bytes, parse_rate, parse_time
 
 DIFFERENT = 1
 """Exit code of `assert` when the state is not what the files say."""
@@ -31,13 +30,33 @@ CardOption = Annotated[
 ]
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", envvar="HARDSLICE_STATE", help="State file. [default: state.json beside the manifest]", show_default=False),
-]  # fmt: skip
+    typer.Option(
+        "--state",
+        envvar="HARDSLICE_STATE",
+        help="State file. [default: state.json beside the manifest]",
+        show_default=False,
+    ),
+]
 OperationsOption = Annotated[
     Path | None,
-    typer.Option("--operations", help="File that operations are appended to. [default: operations.jsonl beside the state]", show_default=False),
-]  # fmt: skip
+    typer.Option(
+        "--operations",
+        help="File that operations are appended to. [default: operations.jsonl beside the state]",
+        show_default=False,
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the operations and change nothing.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write instead of printing.", show_default=False)
+]
+Resource = Annotated[ResourceType, typer.Argument(case_sensitive=False, help="Kind of resource.", show_default=False)]
+Amount = Annotated[
+    str, typer.Argument(help="A number, bytes as 64KiB, or bytes per second as 100MB/s.", show_default=False)
+]
+Part = Annotated[
+    ResourceType | None,
+    typer.Argument(case_sensitive=False, help="What to give back; everything if left out.", show_default=False),
+]
 Files = Annotated[list[Path], typer.Argument(help="Slice definition files.", show_default=False)]
 Vm = Annotated[str, typer.Argument(metavar="VM", help="The slice.", show_default=False)]
 
@@ -127,8 +146,8 @@ def _contract(present: Qos, changes: dict[str, str | int | None]) -> Qos | None:
 @app.command()
 def allocate(
     vm: Vm,
-    resource: Annotated[ResourceType, typer.Argument(case_sensitive=False, help="What to allocate.", show_default=False)],
-    amount: Annotated[str, typer.Argument(help="Number; bytes such as 64KiB; bytes per second such as 100MB/s.", show_default=False)],
+    resource: Resource,
+    amount: Amount,
     card: CardOption,
     state: StateOption = None,
     operations: OperationsOption = None,
@@ -138,7 +157,7 @@ def allocate(
     burst: Annotated[str | None, typer.Option(help="New burst above the limit.", show_default=False)] = None,
     latency: Annotated[str | None, typer.Option(help="New bound of the wait for a grant.", show_default=False)] = None,
     dry_run: DryRunOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Give a slice more cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
     session = Session(card, state, operations, dry_run=dry_run)
     owner = session.inventory.slice(vm)
@@ -150,14 +169,14 @@ def allocate(
 @app.command()
 def release(
     vm: Vm,
-    resource: Annotated[ResourceType | None, typer.Argument(case_sensitive=False, help="What to give back; everything if left out.", show_default=False)] = None,
-    amount: Annotated[str | None, typer.Argument(help="How much, as for allocate.", show_default=False)] = None,
+    resource: Part = None,
+    amount: Annotated[str | None, typer.Argument(help="How much.", show_default=False)] = None,
     *,
     card: CardOption,
     state: StateOption = None,
     operations: OperationsOption = None,
     dry_run: DryRunOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Take a slice away, or some of its cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
     if resource is not None and amount is None:
         raise Refusal(f"say how much of {resource} is given back, as in: release {vm} {resource} 1")
@@ -213,79 +232,7 @@ def status(card: CardOption, state: StateOption = None) -> None:
     """Print who owns what."""
     described = load_card(card)
     inventory = _settled(card, state, described)
-    console = Console(highlight=False)
-    table = Table(title=f"{described.card}, generation {inventory.generation}", title_justify="left")
-    for column in ("slice", "tenant", "ports", "memory", "others", "contract"):
-        table.add_column(column, overflow="fold")
-    for owner in inventory.slices:
-        table.add_row(
-            f"{owner.name} (#{owner.index})", owner.tenant, "\n".join(inventory.ports(described, owner.name)),
-            _memory(described, inventory, owner), _others(described, owner), _qos(owner.qos),
-        )  # fmt: skip
-    console.print(table)
-    for line in _free(described, inventory):
-        console.print(line, markup=False)
-
-
-def _memory(card: Card, inventory: Inventory, owner: Slice) -> str:
-    granule = card.fabric.granule
-    lines = []
-    for region in owner.regions:
-        places = ", ".join(f"{e.target}[{e.first}..{e.first + e.granules - 1}]" for e in region.extents)
-        lines.append(
-            f"{region.name} {format_bytes(region.granules * granule)} at {region.window * granule:#x}: {places}"
-        )
-        lines += [
-            f"  to {share.slice}: {share.rights}{'' if share.window is not None else ' (when it exists)'}"
-            for share in region.shares or ()
-        ]
-    for lender, region, share in inventory.borrowed(owner.name):
-        if share.window is not None:
-            lines.append(f"{lender.name}.{region.name} at {share.window * granule:#x}: {share.rights}")
-    return "\n".join(lines)
-
-
-def _others(card: Card, owner: Slice) -> str:
-    granule = card.fabric.granule
-    lines = [f"{mapping.target} at {mapping.window * granule:#x}" for mapping in owner.peripherals]
-    for a in owner.attachments:
-        lanes = f"lanes {a.first_lane}..{a.first_lane + a.lanes - 1}"
-        lines.append(f"{a.device} on {lanes}, registers at {a.window * granule:#x}")
-    if owner.spare_keys:
-        lines.append(f"{len(owner.spare_keys)} keys in reserve")
-    return "\n".join(lines)
-
-
-def _qos(qos: Qos) -> str:
-    parts = [f"class {qos.class_}"]
-    parts += [f"limit {format_rate(qos.limit)}"] if qos.limit else []
-    parts += [f"guarantee {format_rate(qos.guarantee)}"] if qos.guarantee else []
-    parts += [f"burst {format_bytes(qos.burst)}"] if qos.burst else []
-    parts += [f"latency {format_time(qos.latency)}"] if qos.latency else []
-    return "\n".join(parts)
-
-
-def _free(card: Card, inventory: Inventory) -> list[str]:
-    slices = inventory.slices
-    used = dict.fromkeys(card.target, 0)
-    for extent in (e for owner in slices for region in owner.regions for e in region.extents):
-        used[extent.target] += extent.granules
-    free = [
-        f"{target.name} {format_bytes((target.granules - used[target.name]) * card.fabric.granule)}"
-        for target in card.targets
-        if target.kind == "memory"
-    ]
-    taken = {port for owner in slices for port in inventory.ports(card, owner.name)}
-    ports = [context.name for context in card.contexts if context.name not in taken]
-    lanes = card.pcie.lanes - sum(a.lanes for owner in slices for a in owner.attachments)
-    keys = card.fabric.keys - 1 - sum(
-        1 + len(owner.spare_keys) + sum(region.shares is not None for region in owner.regions) for owner in slices
-    )  # fmt: skip
-    return [
-        f"free memory: {', '.join(free) or 'none'}",
-        f"free ports:  {', '.join(ports) or 'none'}",
-        f"free lanes:  {lanes} of {card.pcie.lanes}; keys: {keys}; slices: {card.fabric.slices - len(slices)}",
-    ]
+    print_status(described, inventory)
 
 
 @app.command()
@@ -307,10 +254,10 @@ def export(
 def script(
     operations: Annotated[Path, typer.Argument(help="File written with --operations.", show_default=False)],
     format: Annotated[Format, typer.Option("--format", "-f", help="Language.")] = "sh",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of printing.", show_default=False)] = None,
-    card: Annotated[Path | None, typer.Option("--card", envvar="HARDSLICE_CARD", help="Manifest that the operations must be for.", show_default=False)] = None,
+    output: OutputOption = None,
+    card: Annotated[Path | None, typer.Option("--card", help="Manifest of the card they are for.")] = None,
     last: Annotated[bool, typer.Option("--last", help="Only the last transition of the file.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Turn recorded operations into a script that checks card and state, and then carries them out."""
     transitions = load_transitions(operations)
     if card is not None:

@@ -65,7 +65,7 @@ def to_yaml(definition: SliceDefinition) -> str:
     ):
         for name in ("address", "boot_address"):
             if name in part:
-                part[name] = HexInt(part[name], 16)
+                part[name] = HexInt(int(part[name], 16))
     stream = io.StringIO()
     yaml.dump(content, stream)
     return stream.getvalue()

@@ -69,6 +69,8 @@ class _Writer:
         for context in sorted(a.windows):
             window = b.windows[context]
             gone = {g: Entry(0, 0, False, False) for g, e in a.windows[context].items() if window.get(g) != e}
+            if not window and gone:  # also what leads nowhere already, so that one fill is enough
+                gone = {g: Entry(0, 0, False, False) for g in range(min(gone), max(gone) + 1)}
             self._fill(context, gone, "this part of the window leads nowhere from now on")
         self._rekey({place: 0 for place in a.keys if place not in b.keys}, "nobody's from now on", scrub=False)
         revoked = False

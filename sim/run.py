@@ -160,9 +160,9 @@ def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Se
     }  # fmt: skip
     complete = play_all(built, todo, settings, console)
     say("judging")
-    verdicts = judge(manifest, out / TRACES, out, command)
-    report = write_report(manifest, out / TRACES, verdicts, out / "report.html")
-    console.print(table(verdicts))
+    judgement = judge(manifest, out / TRACES, out, command)
+    report = write_report(manifest, judgement, out / "report.html")
+    console.print(table(judgement.verdicts))
     say(f"report: {report}")
     say(f"reproduce with: {command}")
-    return 0 if complete and all(verdict.verdict == "pass" for verdict in verdicts) else 1
+    return 0 if complete and judgement.passed else 1

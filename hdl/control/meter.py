@@ -1,6 +1,6 @@
 """The meter: budgets and counters of all slices, kept by one rotating sequencer."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Member, Out
@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Member, Out
 from ..fabric import layouts
 from ..plan.plan import Plan, bits_for
 from .slice_counters import COUNTERS, SliceCounters, addition_layout
-from .tally import Tally, tally_layout
+from .tally import RUNNING, Tally, tally_layout
 from .token_buckets import BURST_BITS, RATE_BITS, TokenBuckets
 
 SETTLING = 5
@@ -103,16 +103,14 @@ class Meter(wiring.Component):
 
         # Stage 1: the visited context with its counts, or the visited slice with its contract.
         who = data.StructLayout({"slice": plan.slice_bits, "owned": 1, "is_slice": 1, "clear": 1, "copy": 1})
-        planes = data.StructLayout({"read": tally_layout(plan), "write": tally_layout(plan)})
+        tally = tally_layout(plan)
         sampled = Signal(who)
         sampled_context = Signal(bits_for(contexts))
-        sampled_counts = Signal(planes)
-        sampled_longest_read = Signal(layouts.BIRTH_BITS)
-        sampled_longest_write = Signal(layouts.BIRTH_BITS)
+        sampled_read = Signal(tally)
+        sampled_write = Signal(tally)
         sampled_rate = Signal(RATE_BITS)
         sampled_burst = Signal(BURST_BITS)
         sampled_limited = Signal()
-        tallies = self._tallies(m, visit)
         m.d.sync += [
             sampled.is_slice.eq(visit >= contexts),
             sampled.owned.eq(0),
@@ -123,14 +121,9 @@ class Meter(wiring.Component):
         with m.Switch(visit):
             for context in plan.contexts:
                 with m.Case(context.index):
-                    read, write = tallies[context.initiator]
                     m.d.sync += [
                         sampled.slice.eq(getattr(self, f"owner_slice{context.index}")),
                         sampled.owned.eq(getattr(self, f"owner_owned{context.index}")),
-                        sampled_counts.read.eq(getattr(read, f"counts{context.number}")),
-                        sampled_counts.write.eq(getattr(write, f"counts{context.number}")),
-                        sampled_longest_read.eq(getattr(read, f"longest{context.number}")),
-                        sampled_longest_write.eq(getattr(write, f"longest{context.number}")),
                     ]
             for s in range(plan.slices):
                 with m.Case(contexts + s):
@@ -140,20 +133,34 @@ class Meter(wiring.Component):
                         sampled_burst.eq(getattr(self, f"burst{s}")),
                         sampled_limited.eq(getattr(self, f"limited{s}")),
                     ]
+        tallies = self._tallies(m, visit)
+        with m.Switch(visit):
+            for initiator, (read, write) in zip(plan.initiators, tallies, strict=True):
+                with m.Case(*(context.index for context in initiator.contexts)):
+                    m.d.sync += [sampled_read.eq(read.counts), sampled_write.eq(write.counts)]
 
         # Stage 2: what has come since the last visit.
-        m.submodules.last_counts = last_counts = Memory(shape=planes, depth=1 << bits_for(contexts), init=[])
-        last_read, last_write = last_counts.read_port(domain="comb"), last_counts.write_port()
+        running = data.StructLayout({name: tally[name].shape for name in RUNNING})
+        both = data.StructLayout({"read": running, "write": running})
+        m.submodules.last_visit = last_visit = Memory(shape=both, depth=1 << bits_for(contexts), init=[])
+        last, this = last_visit.read_port(domain="comb"), last_visit.write_port()
+        since = Signal(both)
+        longest_read = Signal(layouts.BIRTH_BITS)
+        longest_write = Signal(layouts.BIRTH_BITS)
         m.d.comb += [
-            last_read.addr.eq(sampled_context),
-            last_write.addr.eq(sampled_context),
-            last_write.data.eq(sampled_counts),
-            last_write.en.eq(~sampled.is_slice),
+            last.addr.eq(sampled_context),
+            this.addr.eq(sampled_context),
+            this.en.eq(~sampled.is_slice),
+            longest_read.eq(Mux(sampled_read.answered, sampled_read.longest, 0)),
+            longest_write.eq(Mux(sampled_write.answered, sampled_write.longest, 0)),
         ]
-        since = Signal(planes)
-        for plane in ("read", "write"):
-            for name, _ in tally_layout(plan):
-                m.d.comb += since[plane][name].eq(sampled_counts[plane][name] - last_read.data[plane][name])
+        for name in RUNNING:
+            m.d.comb += [
+                this.data.read[name].eq(sampled_read[name]),
+                this.data.write[name].eq(sampled_write[name]),
+                since.read[name].eq(sampled_read[name] - last.data.read[name]),
+                since.write[name].eq(sampled_write[name] - last.data.write[name]),
+            ]
         due = Signal(who)
         addition = Signal(addition_layout(plan))
         due_rate = Signal(RATE_BITS)
@@ -167,13 +174,13 @@ class Meter(wiring.Component):
             addition.write_requests.eq(since.write.requests),
             addition.denials.eq(since.read.denials + since.write.denials),
             addition.stalls.eq(since.read.stalls + since.write.stalls),
-            addition.longest_latency.eq(
-                Mux(sampled_longest_read > sampled_longest_write, sampled_longest_read, sampled_longest_write)
-            ),
+            addition.longest_latency.eq(Mux(longest_write < longest_read, longest_read, longest_write)),
             due_rate.eq(sampled_rate),
             due_burst.eq(sampled_burst),
             due_limited.eq(sampled_limited),
         ]
+        with m.If(sampled.is_slice):
+            m.d.sync += addition.eq(0)
 
         # Stage 3: the slice's counters and bucket.
         m.submodules.counters = counters = SliceCounters(plan)
@@ -201,16 +208,25 @@ class Meter(wiring.Component):
         return m
 
     def _tallies(self, m: Module, visit: Signal) -> list[tuple[Tally, Tally]]:
-        """Read and write tally of each initiator, told which of their contexts is visited."""
+        """Read and write tally of each initiator, told whether and which of their contexts is visited."""
+        visited_context = Signal(self.plan.user_bits)
+        with m.Switch(visit):
+            for context in self.plan.contexts:
+                with m.Case(context.index):
+                    m.d.comb += visited_context.eq(context.number)
         result = []
         for initiator in self.plan.initiators:
             pair = Tally(self.plan, initiator), Tally(self.plan, initiator)
+            first, last = initiator.contexts[0].index, initiator.contexts[-1].index
+            visited = Signal(name=f"{initiator.name}_visited")
+            m.d.comb += visited.eq((visit >= first) & (visit <= last))
             for tally, plane in zip(pair, ("read", "write"), strict=True):
                 m.submodules[f"{plane}_{initiator.name}"] = tally
                 m.d.comb += [
                     tally.events.eq(getattr(self, f"{plane}{initiator.index}")),
                     tally.now.eq(self.now),
-                    tally.visited.eq(Cat(visit == context.index for context in initiator.contexts)),
+                    tally.visited.eq(visited),
+                    tally.visited_context.eq(visited_context),
                 ]
             result.append(pair)
         return result

@@ -49,7 +49,7 @@ class SliceCounters(wiring.Component):
     slice : In
         Which slice the three commands are for.
     add : In(1)
-        Adds `addition`.
+        Adds `addition`, which is zero in all other cycles.
     clear : In(1)
         Sets the counters and their copy to zero.
     copy : In(1)
@@ -82,33 +82,30 @@ class SliceCounters(wiring.Component):
         m.submodules.live = live = Memory(shape=layout, depth=depth, init=[])
         m.submodules.copied = copied = Memory(shape=layout, depth=depth, init=[])
         live_write, live_read = live.write_port(), live.read_port(domain="comb")
-        copied_write, copied_read = copied.write_port(), copied.read_port()
+        copied_write, copied_read = copied.write_port(), copied.read_port(domain="comb")
 
         old = Signal(layout)
         new = Signal(layout)
-        longer = Signal()
-        word = Signal.like(self.external_word)
         m.d.comb += [
             live_read.addr.eq(self.slice),
-            old.eq(live_read.data),
+            old.eq(Mux(self.clear, 0, live_read.data.as_value())),
             live_write.addr.eq(self.slice),
             live_write.data.eq(new),
             live_write.en.eq(self.add | self.copy | self.clear),
             copied_write.addr.eq(self.slice),
-            copied_write.data.eq(Mux(self.clear, 0, old.as_value())),
+            copied_write.data.eq(old),
             copied_write.en.eq(self.copy | self.clear),
             copied_read.addr.eq(self.external_member),
-            longer.eq(self.addition.longest_latency > old.longest_latency),
         ]
-        with m.If(~self.clear):
-            for name in COUNTERS[:-1]:
-                m.d.comb += new[name].eq(old[name] + Mux(self.add, self.addition[name], 0))
-            with m.If(~self.copy):
-                m.d.comb += new.longest_latency.eq(Mux(longer, self.addition.longest_latency, old.longest_latency))
+        for name in COUNTERS[:-1]:
+            m.d.comb += new[name].eq(old[name] + self.addition[name])
+        with m.If(old.longest_latency < self.addition.longest_latency):
+            m.d.comb += new.longest_latency.eq(self.addition.longest_latency)
+        with m.Elif(~self.copy):
+            m.d.comb += new.longest_latency.eq(old.longest_latency)
 
-        m.d.sync += word.eq(self.external_word)
-        with m.Switch(word):
+        with m.Switch(self.external_word):
             for number, name in enumerate(COUNTERS):
                 with m.Case(number):
-                    m.d.comb += self.external_data.eq(copied_read.data[name])
+                    m.d.sync += self.external_data.eq(copied_read.data[name])
         return m

@@ -2,8 +2,9 @@
 
 from functools import cache
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Shape, Signal, Value
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..fabric import layouts
@@ -11,17 +12,81 @@ from ..plan.plan import Initiator, Plan, bits_for
 
 MOST_LENGTH = 255
 """Largest AxLEN (IHI 0022H, A3.4.1)."""
+RUNNING = ("lengths", "requests", "denials", "stalls")
+"""Counts that run on from visit to visit."""
 
 
 @cache
 def tally_layout(plan: Plan) -> data.StructLayout:
     """Counts of one context in one plane, wide enough for one rotation of the meter.
 
-    `lengths` adds up AxLEN: the number of beats is `lengths` + `requests`.
+    `lengths` adds up AxLEN: the number of beats is `lengths` + `requests`. `longest` means something if `answered`.
     """
     events = bits_for(plan.meter_period + 1)
     lengths = bits_for(MOST_LENGTH * plan.meter_period + 1)
-    return data.StructLayout({"lengths": lengths, "requests": events, "denials": events, "stalls": events})
+    return data.StructLayout(
+        {
+            "lengths": lengths,
+            "requests": events,
+            "denials": events,
+            "stalls": events,
+            "longest": layouts.BIRTH_BITS,
+            "answered": 1,
+        }
+    )
+
+
+class Cells(wiring.Component):
+    """One value for each context, which an event changes and a visit looks at.
+
+    A port with one context has a register, and does not look at context numbers; others have distributed RAM, which a
+    reset leaves as it is.
+
+    Members
+    -------
+    context : In
+        Whose value the event changes.
+    old, new : Out, In
+        Its value, and what it becomes.
+    change : In(1)
+    shown_context : In
+    shown : Out
+        Value of that context.
+    """
+
+    def __init__(self, shape: Shape | data.StructLayout, contexts: int, context_bits: int) -> None:
+        self.shape, self.contexts, self.context_bits = shape, contexts, context_bits
+        super().__init__(
+            {
+                "context": In(context_bits),
+                "old": Out(shape),
+                "new": In(shape),
+                "change": In(1),
+                "shown_context": In(context_bits),
+                "shown": Out(shape),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if self.contexts == 1:
+            value = Signal(self.shape)
+            m.d.comb += [self.old.eq(value), self.shown.eq(value)]
+            with m.If(self.change):
+                m.d.sync += value.eq(self.new)
+            return m
+        m.submodules.values = values = Memory(shape=self.shape, depth=1 << self.context_bits, init=[])
+        write, read, show = values.write_port(), values.read_port(domain="comb"), values.read_port(domain="comb")
+        m.d.comb += [
+            read.addr.eq(self.context),
+            self.old.eq(read.data),
+            write.addr.eq(self.context),
+            write.data.eq(self.new),
+            write.en.eq(self.change),
+            show.addr.eq(self.shown_context),
+            self.shown.eq(show.data),
+        ]
+        return m
 
 
 class Tally(wiring.Component):
@@ -38,11 +103,10 @@ class Tally(wiring.Component):
         On a port with one context the context numbers are ignored.
     now : In(16)
         Time stamp of this cycle.
-    visited : In(contexts)
+    visited : In(1), visited_context : In
         The meter takes the counts of this context in this cycle.
-    counts{c} : Out(tally_layout)
-    longest{c} : Out(16)
-        Longest latency of the responses since the last visit, in cycles modulo 2**16, as births have 16 bits.
+    counts : Out(tally_layout)
+        Counts of `visited_context`.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
@@ -51,18 +115,38 @@ class Tally(wiring.Component):
             {
                 "events": In(layouts.meter_events(plan)),
                 "now": In(layouts.BIRTH_BITS),
-                "visited": In(self.contexts),
-                **{f"counts{c}": Out(tally_layout(plan)) for c in range(self.contexts)},
-                **{f"longest{c}": Out(layouts.BIRTH_BITS) for c in range(self.contexts)},
+                "visited": In(1),
+                "visited_context": In(plan.user_bits),
+                "counts": Out(tally_layout(plan)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        events = self.events
+        plan, events, layout = self.plan, self.events, tally_layout(self.plan)
+
+        def cells(name: str, shape: Shape | data.StructLayout, context: Value, change: Value) -> Cells:
+            result = Cells(shape, self.contexts, plan.user_bits)
+            m.submodules[name] = result
+            m.d.comb += [
+                result.context.eq(context),
+                result.change.eq(change),
+                result.shown_context.eq(self.visited_context),
+            ]
+            return result
+
+        sent_layout = data.StructLayout({name: layout[name].shape for name in ("lengths", "requests")})
+        sent = cells("sent", sent_layout, events.sent_context, events.sent)
+        stalled = cells("stalled", layout["stalls"].shape, events.stalled_context, events.stalled)
+        m.d.comb += [
+            sent.new.lengths.eq(sent.old.lengths + events.sent_length),
+            sent.new.requests.eq(sent.old.requests + 1),
+            stalled.new.eq(stalled.old + 1),
+        ]
+
         done = Signal()
         done_denied = Signal()
-        done_context = Signal.like(events.done_context)
+        done_context = Signal(plan.user_bits)
         latency = Signal(layouts.BIRTH_BITS)
         m.d.sync += [
             done.eq(events.done),
@@ -70,23 +154,32 @@ class Tally(wiring.Component):
             done_context.eq(events.done_context),
             latency.eq(self.now - events.done_birth),
         ]
-        for c in range(self.contexts):
-            counts, longest = getattr(self, f"counts{c}"), getattr(self, f"longest{c}")
+        denied = cells("denied", layout["denials"].shape, done_context, done & done_denied)
+        m.d.comb += denied.new.eq(denied.old + 1)
 
-            def concerns(number, c=c):
-                return number == c if self.contexts > 1 else 1
+        # A bit for each context tells whether its longest latency is from after the last visit.
+        answered = Signal(1 << plan.user_bits if self.contexts > 1 else 1)
+        done_bit = done_context if self.contexts > 1 else 0
+        visited_bit = self.visited_context if self.contexts > 1 else 0
+        first = Signal()
+        longer = Signal()
+        longest = cells("longest", layout["longest"].shape, done_context, done & (first | longer))
+        m.d.comb += [
+            first.eq(~answered.bit_select(done_bit, 1) | (self.visited & (done_bit == visited_bit))),
+            longer.eq(longest.old < latency),
+            longest.new.eq(latency),
+        ]
+        with m.If(self.visited):
+            m.d.sync += answered.bit_select(visited_bit, 1).eq(0)
+        with m.If(done):
+            m.d.sync += answered.bit_select(done_bit, 1).eq(1)
 
-            with m.If(events.sent & concerns(events.sent_context)):
-                m.d.sync += [
-                    counts.lengths.eq(counts.lengths + events.sent_length),
-                    counts.requests.eq(counts.requests + 1),
-                ]
-            with m.If(events.stalled & concerns(events.stalled_context)):
-                m.d.sync += counts.stalls.eq(counts.stalls + 1)
-            with m.If(done & done_denied & concerns(done_context)):
-                m.d.sync += counts.denials.eq(counts.denials + 1)
-            with m.If(done & concerns(done_context) & (self.visited[c] | (latency > longest))):
-                m.d.sync += longest.eq(latency)
-            with m.Elif(self.visited[c]):
-                m.d.sync += longest.eq(0)
+        m.d.comb += [
+            self.counts.lengths.eq(sent.shown.lengths),
+            self.counts.requests.eq(sent.shown.requests),
+            self.counts.denials.eq(denied.shown),
+            self.counts.stalls.eq(stalled.shown),
+            self.counts.longest.eq(longest.shown),
+            self.counts.answered.eq(answered.bit_select(visited_bit, 1)),
+        ]
         return m

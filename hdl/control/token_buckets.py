@@ -109,7 +109,7 @@ class TokenBuckets(wiring.Component):
             write.data.eq(new),
             write.en.eq(charge_1 | refill_1),
         ]
-        with m.If(refill_1 & (~limited_1 | (old > overflow_above))):
+        with m.If(refill_1 & (~limited_1 | (overflow_above < old))):
             m.d.comb += new.tokens.eq(full)
 
         # Stage 3: the verdict.

@@ -98,7 +98,7 @@ class Translate(wiring.Component):
 
         # An entry holds the one-hot target already masked by permission and connectivity: it is the request vector.
         entry_layout = data.StructLayout({"target": targets, "granule": plan.physical_granule_bits})
-        depth = (1 << context_bits) * plan.window_granules
+        depth = plan.window_granules << (context_bits if contexts > 1 else 0)
         m.submodules.window = window = Memory(shape=entry_layout, depth=max(2, depth), init=[])
         fill, lookup = window.write_port(), window.read_port()
         permitted = self.fill_entry.writable if self.write else self.fill_entry.readable

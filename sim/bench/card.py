@@ -65,6 +65,7 @@ class Card:
         self.control = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "control"), dut.clk, dut.rst)
         self.lanes = Lanes(dut, manifest["pcie"]) if manifest["pcie"]["lanes"] else None
         self.sequence = Lock()
+        self._log = Lock()
 
     async def boot(self) -> None:
         """Start the clock and reset the card; its tables are still being swept afterwards."""
@@ -75,7 +76,7 @@ class Card:
         await cycles(1)
 
     async def closed(self) -> None:
-        """Wait until the rekey engines have swept their tables after reset, so that every granule has the key of nobody."""
+        """Wait until the rekey engines have swept their tables after reset: every granule has the key of nobody."""
         for target in self.targets:
             await self.until(lambda fields: fields["phase"] == 0, "target", "STATUS", target.index)
 
@@ -141,16 +142,17 @@ class Card:
 
     async def drain_faults(self, *, quiet: bool = False) -> None:
         """Take and note every entry of the fault log; `quiet` says that no request is under way."""
-        entries = []
-        lost = (await self.get("fault", "LOST"))["count"]
-        while (await self.get("fault", "LEVEL"))["entries"]:
-            entry = await self.get("fault", "HEAD")
-            low, high = await self.get("fault", "ADDRESS_LOW"), await self.get("fault", "ADDRESS_HIGH")
-            await self.put("fault", "POP", pop=1)
-            kind = self.manifest["enumerations"]["fault_kind"][entry["kind"]]
-            entries.append(entry | {"kind": kind, "address": high["value"] << 32 | low["value"]})
-        if entries or lost or quiet:
-            self.mark("faults", entries=entries, lost=lost, quiet=quiet)
+        async with self._log:
+            entries = []
+            while (await self.get("fault", "LEVEL"))["entries"]:
+                entry = await self.get("fault", "HEAD")
+                low, high = await self.get("fault", "ADDRESS_LOW"), await self.get("fault", "ADDRESS_HIGH")
+                await self.put("fault", "POP", pop=1)
+                kind = self.manifest["enumerations"]["fault_kind"][entry["kind"]]
+                entries.append(entry | {"kind": kind, "address": high["value"] << 32 | low["value"]})
+            lost = await self.get("fault", "LOST")
+            if entries or quiet:
+                self.mark("faults", entries=entries, lost=lost["count"], quiet=quiet)
 
     async def note_counters(self, *, quiet: bool = False) -> None:
         """Note a snapshot of the counters of all slices; `quiet` says that no request is under way."""

@@ -3,12 +3,14 @@
 from collections import Counter, defaultdict
 from typing import Any
 
+from .control import SETTLE
 from .reference import NOBODY
 from .scoreboard import Asked, Result
 
 LATENCY_SLACK = 8
 """Cycles by which the card's longest latency may differ from that at the port: it is taken one stage further in."""
 WORD = 1 << 32
+LONGEST = 0xFFFF
 
 
 def _log_entries(asked: Asked, manifest: dict[str, Any]) -> set[tuple[int | str, ...]]:
@@ -76,8 +78,14 @@ def check_faults(manifest: dict[str, Any], result: Result) -> None:
                 findings.add("faults", mark["cycle"], text)
 
 
-def _expected(manifest: dict[str, Any], result: Result, until: int) -> dict[tuple[int, str], tuple[int, int]]:
-    """Least and most that each counter of a slice may show; what a reset cut off may be counted or not."""
+def _expected(
+    manifest: dict[str, Any], result: Result, begin: int, until: int
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """Least and most that each counter of a slice may show; what a reset cut off may be counted or not.
+
+    The longest latency is that since the snapshot before, which was taken in cycle `begin`.
+    """
+    settle = 4 * manifest["fabric"]["budget_period"] + 2 * SETTLE
     low: dict[tuple[int, str], int] = defaultdict(int)
     high: dict[tuple[int, str], int] = defaultdict(int)
 
@@ -106,15 +114,14 @@ def _expected(manifest: dict[str, Any], result: Result, until: int) -> dict[tupl
             count(slices, f"{what}_BEATS", request.length + 1, certain)
         if denied:
             count(slices, "DENIALS", 1, not one.cut)
-        if not one.cut:
-            for owner in slices - {NOBODY}:
-                place = owner, "LONGEST_LATENCY"
-                if len(slices) == 1:
-                    low[place] = max(low[place], min(request.latency, 0xFFFF) - LATENCY_SLACK)
-                high[place] = max(high[place], min(request.latency + LATENCY_SLACK, 0xFFFF))
-        else:
-            for owner in slices - {NOBODY}:
-                high[owner, "LONGEST_LATENCY"] = 0xFFFF
+        for owner in slices - {NOBODY}:
+            place = owner, "LONGEST_LATENCY"
+            if one.cut:
+                high[place] = LONGEST
+            elif begin - settle <= request.end:
+                high[place] = max(high[place], min(request.latency + LATENCY_SLACK, LONGEST))
+                if begin + settle <= request.end and len(slices) == 1:
+                    low[place] = max(low[place], min(request.latency, LONGEST) - LATENCY_SLACK)
     return {place: (max(0, low[place]), high[place]) for place in set(low) | set(high)}
 
 
@@ -128,7 +135,8 @@ def check_counters(manifest: dict[str, Any], result: Result) -> None:
     if not marks:
         findings.add("counters", trace.cycles, "the bench never read the counters while nothing was under way")
     for mark in marks:
-        expected = _expected(manifest, result, mark["cycle"])
+        earlier = [cycle for cycle in result.reference.snapshots if cycle < mark["cycle"]]
+        expected = _expected(manifest, result, earlier[-2] if len(earlier) > 1 else 0, mark["cycle"])
         for number, values in mark["slices"].items():
             for name in COUNTERS:
                 low, high = expected.get((int(number), name), (0, 0))

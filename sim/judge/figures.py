@@ -7,6 +7,7 @@ from typing import Any
 from .hitless import longest_stall
 from .reference import NOBODY
 from .scoreboard import Result
+from .transactions import FOREVER
 
 Figure = dict[str, Any]
 """``name``, ``value``, ``unit``."""
@@ -34,7 +35,7 @@ def curves(result: Result, bins: int = 160) -> tuple[int, list[Curve]]:
     beats: dict[int, list[int]] = defaultdict(lambda: [0] * count)
     latencies: dict[int, list[list[int]]] = defaultdict(lambda: [[] for _ in range(count)])
     for one in result.asked:
-        if one.slice == NOBODY or one.access is None or one.cut:
+        if one.slice == NOBODY or one.access is None or one.request.end == FOREVER:
             continue
         request = one.request
         for cycle in request.beat_cycles if request.write else request.response_cycles:
@@ -69,7 +70,7 @@ def zero_load(result: Result) -> list[Figure]:
         if not pairs:
             continue
         # A write may leave with its first beat, which may come after its address.
-        there = min(access.cycle - max(request.cycle, *request.beat_cycles[:1]) for request, access in pairs)
+        there = min(access.cycle - max([request.cycle, *request.beat_cycles[:1]]) for request, access in pairs)
         back = min(request.response_cycles[0] - access.response_cycles[0] for request, access in pairs)
         figures += [figure(f"{name}: request latency at zero load", there, "cycles")]
         figures += [figure(f"{name}: response latency at zero load", back, "cycles")]

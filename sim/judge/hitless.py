@@ -127,8 +127,8 @@ def longest_stall(asked: list[Asked], begin: int, end: int) -> int:
         steps.sort()
         under_way, since = 0, 0
         for cycle, change in steps:
-            if under_way and begin <= cycle <= end:
-                longest = max(longest, cycle - max(since, begin))
+            if under_way:
+                longest = max(longest, min(cycle, end) - max(since, begin))
             if change != 1 or not under_way:
                 since = cycle
             under_way += change

@@ -28,7 +28,7 @@ def check_lanes(manifest: dict[str, Any], trace: Trace, reference: Reference, fi
     names = [device["name"] for device in devices]
     sides = {name: (trace.of(name, "lane_rx"), trace.of(name, "lane_tx")) for name in names}
     bits = LANE_BITS
-    moved = {event[0] for events in (card_rx, *(tx for _, tx in sides.values())) for event in events}
+    moved = {0} | {event[0] for events in (card_rx, *(tx for _, tx in sides.values())) for event in events}
     for device in range(len(devices)):
         moved |= {*reference.steering[device].first[1:], *reference.steering[device].last[1:]}
     changes = sorted(moved)

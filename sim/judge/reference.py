@@ -97,6 +97,8 @@ class Reference:
         In order of their command.
     barriers : list of (begin, end)
         A request that leaves the fabric after `end` was checked after `begin`.
+    snapshots : list of int
+        Cycles in which the counters were copied.
     contracts : dict
         By slice and name (``class``, ``rate``, ``limited``, ``beats``): its history.
     """
@@ -109,6 +111,7 @@ class Reference:
         self.rekeys: list[Rekey] = []
         self.handovers: list[Handover] = []
         self.barriers: list[tuple[int, int]] = []
+        self.snapshots: list[int] = []
         self.steering: dict[int, History[tuple[int, int]]] = defaultdict(lambda: History((0, 0)))
         self.contracts: dict[tuple[int, str], History[int]] = defaultdict(lambda: History(0))
         self._owners: dict[int, History[int]] = defaultdict(lambda: History(NOBODY))
@@ -167,6 +170,8 @@ class Reference:
                 end = self._seen("barrier", 0, "STATUS", access.end, lambda fields: not fields["busy"])
                 if not self.barriers or self.barriers[-1][1] <= access.begin:  # ignored while busy
                     self.barriers.append((access.begin, end))
+            case "counters", _, "SNAPSHOT":
+                self.snapshots.append(access.begin)
             case "controller", index, "STEER":
                 end = self._seen("controller", index, "STATUS", access.end, lambda fields: not fields["refused"])
                 if end < FOREVER:

@@ -20,6 +20,8 @@ BETWEEN_CYCLES = 500
 TOTAL_CYCLES = 14_000
 """From the moment that all slices run; the changes fit in."""
 NEWCOMER = "newcomer"
+MOVED = 16 << 10
+"""Bytes."""
 
 Change = tuple[str, str, Answer]
 """What it is, its title, and the RAM's answer to it."""
@@ -75,6 +77,10 @@ def changes(setting: Setting) -> Iterator[Change]:
 
     if any(region.shares is None and region.granules > 1 for region in both()[0].regions):
         yield "move", f"memory moves from {giver} to {taker}", move_memory(setting, giver, taker)
+        memory = manager.definition(taker).memory
+        larger = memory[-1].model_copy(update={"size": memory[-1].size + moved_granules(setting) * setting.card.granule})
+        b = manager.definition(taker).model_copy(update={"memory": (*memory[:-1], larger)})
+        yield "grow", f"{taker} grows", manager.apply(b)
     else:
         setting.skip("memory moves", f"{giver} has no two granules")
     if cores := both()[0].cores:
@@ -103,11 +109,12 @@ def changes(setting: Setting) -> Iterator[Change]:
 
 
 def move_memory(setting: Setting, giver: str, taker: str) -> Answer:
-    """Half of a region goes to another slice, the very same granules."""
+    """Part of a region goes to another slice, the very same granules."""
     card, manager = setting.description, setting.manager
     owner = setting.inventory.slice(giver)
     assert owner is not None
-    granules = max(region.granules for region in owner.regions if region.shares is None) // 2
+    most = max(region.granules for region in owner.regions if region.shares is None)
+    granules = min(most // 2, moved_granules(setting))
     smaller = manager.deallocate(giver, "MEMORY", granules * card.fabric.granule)
     assert smaller.ok, smaller.reason
     places = runs(owned(card, setting.inventory, giver) - owned(card, smaller.after, giver))
@@ -120,11 +127,16 @@ def move_memory(setting: Setting, giver: str, taker: str) -> Answer:
     return manager.apply(definition_of(card, smaller.after, giver, exact=False), b)
 
 
+def moved_granules(setting: Setting) -> int:
+    """Granules that change hands at once: the scrub of so many ends soon, even at the lowest class."""
+    return max(1, MOVED // setting.card.granule)
+
+
 def newcomer(setting: Setting, gone: Slice) -> SliceDefinition:
     """A new slice on the ports, and in a part of the memory, of the one that has gone."""
     content: dict[str, object] = {"slice": NEWCOMER, "tenant": NEWCOMER, "contexts": gone.contexts, "cores": gone.cores}
     if gone.regions:
         target = gone.regions[0].extents[0].target
-        size = min(4, gone.regions[0].granules) * setting.description.fabric.granule
+        size = min(moved_granules(setting), gone.regions[0].granules) * setting.description.fabric.granule
         content["memory"] = [{"name": "main", "size": size, "targets": [target]}]
     return SliceDefinition.model_validate(content)

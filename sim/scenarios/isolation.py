@@ -194,12 +194,12 @@ async def _hammer(setting: Setting, old: Holding, new: Holding, place: Place) ->
         for port, context in holding.contexts
         for identity in range(2)
     ]
-    keys = {holding: setting.private_key(holding.name) for holding in (old, new)}
+    mine, theirs = setting.private_key(old.name), setting.private_key(new.name)
     nobody = card.fabric["key_nobody"]
-    for key in (keys[new], nobody, keys[old], keys[new], keys[old]):
+    for key in (theirs, nobody, mine, theirs, mine):
         await cycles(HAMMER_CYCLES)
         await rekey(card, place, key)
-        if key == keys[new]:
+        if key == theirs:
             port, context = next(entry for entry in new.contexts if place[0] in entry[0].targets)
             base = slots[port.index, context] * card.granule
             for page in range(base, base + min(card.granule, 4 * BOUNDARY), BOUNDARY):

@@ -6,6 +6,7 @@ from typing import Any
 
 from ram import Answer, Inventory, Manager, Operation, SliceDefinition, Write, execute
 from ram import Card as CardDescription
+from ram.definition import Qos
 
 from ..bench.card import Card
 from ..bench.holding import Holding, common_regions, holding, owners
@@ -93,6 +94,13 @@ class Setting:
         """Bring up a slice."""
         await self.change(self.manager.apply(definition), "create", f"{definition.slice} comes up")
         return self.holding(definition.slice)
+
+    async def contract(self, name: str, qos: dict[str, Any]) -> None:
+        """Give a slice another quality of service; nothing is changed if it has that already."""
+        wanted = self.manager.definition(name).model_copy(update={"qos": Qos.model_validate(qos)})
+        answer = self.manager.apply(wanted)
+        if answer.after != self.inventory:
+            await self.change(answer, "quality", f"{name} gets another contract")
 
     async def change(
         self, answer: Answer, what: str, title: str, *, expect: Callable[[Holding], None] | None = None

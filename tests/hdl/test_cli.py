@@ -68,6 +68,15 @@ def test_registers_offers_all_formats() -> None:
     assert cli.FORMATS == FORMATS
 
 
+def test_schema_is_one_verb(capsys: Capture) -> None:
+    assert main(["schema", "slice"]) == 0
+    jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+    assert main(["schema", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "card" in text
+    assert "slice" in text
+
+
 def test_schema_card(capsys: Capture) -> None:
     assert main(["schema", "card"]) == 0
     schema = json.loads(capsys.readouterr().out)
@@ -91,6 +100,7 @@ def test_schema_card(capsys: Capture) -> None:
         (("sim", "mini", "--seed", "many"), ("--seed", "integer")),
         (("sim", "mini", "--seed", "-1"), ("--seed", "0")),
         (("sim", "nothing"), ("'nothing'",)),
+        (("sim", "mini", "--scenario", "none"), ("'none'", "there are")),
     ],
 )
 def test_bad_words(words: tuple[str, ...], parts: tuple[str, ...], capsys: Capture, monkeypatch) -> None:

@@ -9,7 +9,7 @@ from amaranth.back import verilog
 from amaranth.lib.memory import Memory
 
 from hdl.verilog import merge_modules
-from sim.build import WAIVERS, verilator_environment
+from sim.verilator import WAIVERS, verilator_environment
 
 
 class Accumulator(Elaboratable):

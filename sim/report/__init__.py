@@ -1,0 +1,171 @@
+"""The report page: who owns what before and after, what happened in between, and the verdicts. One file, no network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..judge import Judgement
+from ..judge.figures import Figure, curves
+from ..judge.scoreboard import Result
+from ..judge.verdicts import figure_text
+from . import card, quality, svg, timeline
+from .card import Owners
+
+__all__ = ["write_report"]
+
+TEMPLATE = "report.html.jinja"
+
+
+@dataclass(frozen=True)
+class Legend:
+    """A slice as the page names it."""
+
+    number: int
+    name: str
+    tenant: str
+    colour: str
+    holds: str
+
+
+def _owners(result: Result) -> list[Owners]:
+    return [mark["owners"] for mark in result.trace.noted("phase_begin") if mark.get("owners")]
+
+
+def _main(judgement: Judgement) -> Result | None:
+    """The run that the pictures show: the twin with the changes, else the one in which most changed."""
+    results = list(judgement.results.values())
+    for result in results:
+        if result.trace.run["scenario"] == "hitless" and result.trace.run.get("variant") == "changed":
+            return result
+    return max(results, key=lambda result: len(result.trace.noted("transition_begin")), default=None)
+
+
+def _quiet(judgement: Judgement, main: Result) -> Result | None:
+    for result in judgement.results.values():
+        run = result.trace.run
+        if run["scenario"] == main.trace.run["scenario"] and run.get("variant") == "quiet":
+            return result
+    return None
+
+
+def _holds(held: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """What a slice holds, in words."""
+    granule = manifest["fabric"]["granule"]
+    parts = (
+        [f"{port} context {context}" for port, context in held["contexts"]]
+        + list(held["cores"])
+        + list(held["devices"])
+    )
+    memory: dict[str, int] = {}
+    for run in held["memory"]:
+        memory[run["target"]] = memory.get(run["target"], 0) + run["count"] * granule
+    parts += [f"{size >> 10} KiB of {target}" for target, size in memory.items()]
+    return ", ".join(parts)
+
+
+def _legend(before: Owners, after: Owners, manifest: dict[str, Any]) -> list[Legend]:
+    legend = []
+    for number in sorted({*before, *after}, key=int):
+        held = after.get(number) or before[number]
+        gone = "" if number in after else " (released)"
+        tenant = held.get("tenant") or ""
+        legend.append(Legend(int(number), held["name"] + gone, tenant, svg.colour(int(number)), _holds(held, manifest)))
+    return legend
+
+
+def _changes(result: Result, begin: int) -> list[timeline.Change]:
+    spans = [span for span in result.trace.spans("transition") if span[0] >= begin]
+    return [
+        timeline.Change(number, begin, end, mark["name"], tuple(mark["slices"]))
+        for number, (begin, end, mark) in enumerate(spans, start=1)
+    ]
+
+
+def _seconds(judgement: Judgement) -> float:
+    return sum(mark["seconds"] for result in judgement.results.values() for mark in result.trace.noted("wall"))
+
+
+def _context(manifest: dict[str, Any], judgement: Judgement) -> dict[str, Any]:
+    main = _main(judgement)
+    context: dict[str, Any] = {
+        "manifest": manifest,
+        "verdicts": judgement.verdicts,
+        "passed": judgement.passed,
+        "failed": [verdict for verdict in judgement.verdicts if not verdict.passed],
+        "figures": [
+            figure for verdict in judgement.verdicts if verdict.check == "figures" for figure in verdict.figures
+        ],
+        "seconds": _seconds(judgement),
+        "runs": [_run(result) for result in judgement.results.values()],
+        "skipped": [mark for result in judgement.results.values() for mark in result.trace.noted("skipped")],
+        "quality": quality.draw(judgement.measurements),
+        "before": None,
+        "timeline": None,
+        "changes": [],
+        "legend": [],
+    }
+    if main is None:
+        return context
+    context["command"] = main.trace.run.get("command", "")
+    context["seed"] = main.trace.run.get("seed", "")
+    owners = _owners(main)
+    names: dict[int, str] = {}
+    if owners:
+        for held in owners:
+            names |= {int(number): slice_["name"] for number, slice_ in held.items()}
+        quiet_begin = next(mark["cycle"] for mark in main.trace.noted("phase_begin") if mark.get("owners"))
+        context |= {
+            "before": card.draw(manifest, owners[0], "the card before"),
+            "after": card.draw(manifest, owners[-1], "the card after"),
+            "legend": _legend(owners[0], owners[-1], manifest),
+            "changes": _changes(main, quiet_begin),
+        }
+    width, found = curves(main)
+    quiet = _quiet(judgement, main)
+    twin = curves(quiet)[1] if quiet is not None and quiet is not main else []
+    if found:
+        context["timeline"] = timeline.draw(width, found, twin, names, context["changes"])
+        context["has_twin"] = bool(twin)
+        context["names"] = names
+    return context
+
+
+def _run(result: Result) -> dict[str, Any]:
+    """A line of the table of runs."""
+    return {
+        "name": result.trace.name,
+        "cycles": result.trace.cycles,
+        "requests": len(result.asked),
+        "denied": sum(one.denied for one in result.asked),
+        "accesses": sum(len(accesses) for accesses in result.accesses),
+        "rekeys": len(result.reference.rekeys),
+        "handovers": len(result.reference.handovers),
+        "findings": sum(result.findings.counts.values()),
+    }
+
+
+def _number(value: float | int) -> str:
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.3f}"
+
+
+def _figure(figure: Figure) -> str:
+    return figure_text(figure)
+
+
+def write_report(manifest: dict[str, Any], judgement: Judgement, path: Path) -> Path:
+    """Write the page to `path`; returns it."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "figure": _figure, "slice_colour": svg.colour}
+    page = environment.get_template(TEMPLATE).render(_context(manifest, judgement))
+    part = path.with_suffix(".part")
+    part.write_text(page, encoding="utf-8")
+    part.replace(path)
+    return path

@@ -1,0 +1,369 @@
+"""Budgets are kept and counters are exact, whatever the ports do."""
+
+import dataclasses
+import random
+from collections import Counter
+
+import pytest
+from amaranth.hdl import Module, ResetInserter, Signal
+
+from hdl.control.meter import SETTLING, Meter
+from hdl.control.slice_counters import COUNTERS
+from hdl.plan.plan import FRACTION_BITS
+
+from .harness import board, simulate
+
+
+def one_of_each():
+    """A card with one initiator, one context and one slice."""
+    mini = board("mini")
+    initiator = dataclasses.replace(mini.initiators[1], index=0, contexts=mini.contexts[:1])
+    return dataclasses.replace(mini, initiators=(initiator,), slices=1)
+
+
+PLANS = pytest.mark.parametrize("plan", [board("mini"), board("quad"), one_of_each()], ids=("mini", "quad", "smallest"))
+
+
+class Ports:
+    """Drives events of all ports, and keeps what each context has caused."""
+
+    def __init__(self, plan, meter, seed):
+        self.plan, self.meter, self.random = plan, meter, random.Random(seed)
+        self.caused = {context.index: Counter() for context in plan.contexts}
+        self.longest = dict.fromkeys(self.caused, 0)
+
+    def quiet(self, ctx):
+        for initiator in self.plan.initiators:
+            for plane in ("read", "write"):
+                ctx.set(getattr(self.meter, f"{plane}{initiator.index}"), {})
+
+    def _pick(self, initiator):
+        """A context of the port, and the number that the port shows for it."""
+        context = self.random.choice(initiator.contexts)
+        ignored = self.random.randrange(1 << self.plan.user_bits)
+        return context.index, context.number if len(initiator.contexts) > 1 else ignored
+
+    def drive(self, ctx, density):
+        """Set the events of one cycle; each kind comes up with the likelihood `density`."""
+        now = ctx.get(self.meter.now)
+        for initiator in self.plan.initiators:
+            for plane in ("read", "write"):
+                sent, stalled, done = (self.random.random() < density for _ in range(3))
+                length = self.random.choice((0, 3, 255, self.random.randrange(256)))
+                denied, latency = self.random.random() < 0.3, self.random.choice((0, 9, self.random.randrange(1 << 16)))
+                (sender, sent_context), (waiter, stalled_context), (receiver, done_context) = (
+                    self._pick(initiator) for _ in range(3)
+                )
+                events = {
+                    "sent": sent, "sent_context": sent_context, "sent_length": length,
+                    "stalled": stalled, "stalled_context": stalled_context,
+                    "done": done, "done_context": done_context, "done_denied": denied,
+                    "done_birth": (now - latency) % (1 << 16),
+                }  # fmt: skip
+                ctx.set(getattr(self.meter, f"{plane}{initiator.index}"), events)
+                self.caused[sender] += Counter({f"{plane}_beats": sent * (length + 1), f"{plane}_requests": int(sent)})
+                self.caused[waiter]["stalls"] += stalled
+                self.caused[receiver]["denials"] += done and denied
+                if done:
+                    self.longest[receiver] = max(self.longest[receiver], latency)
+
+    async def run(self, ctx, cycles, density):
+        for _ in range(cycles):
+            self.drive(ctx, density)
+            await ctx.tick()
+        self.quiet(ctx)
+        await ctx.tick().repeat(self.plan.meter_period + SETTLING)
+
+    def expected(self, owner):
+        """Counters of each slice if the contexts had these owners all the time."""
+        result = []
+        for s in range(self.plan.slices):
+            mine = [context for context, slice_ in owner.items() if slice_ == s]
+            total = sum((self.caused[context] for context in mine), Counter())
+            total["longest_latency"] = max((self.longest[context] for context in mine), default=0)
+            result.append({name: total[name] for name in COUNTERS})
+        return result
+
+
+def set_owners(ctx, meter, owner):
+    for context, slice_ in owner.items():
+        ctx.set(getattr(meter, f"owner_slice{context}"), slice_ or 0)
+        ctx.set(getattr(meter, f"owner_owned{context}"), slice_ is not None)
+
+
+async def start(ctx, meter, owner):
+    """Let the rotation after reset pass, then set the owners."""
+    await ctx.tick().repeat(meter.plan.meter_period)
+    set_owners(ctx, meter, owner)
+
+
+async def snapshot(ctx, meter, drive=lambda: None):
+    """Take a snapshot and read it; `drive` is called in each cycle."""
+
+    async def tick():
+        drive()
+        await ctx.tick()
+
+    ctx.set(meter.snapshot, 1)
+    await tick()
+    ctx.set(meter.snapshot, 0)
+    cycles = 0
+    while ctx.get(meter.busy):
+        await tick()
+        cycles += 1
+    assert cycles <= 2 * meter.plan.meter_period + 3
+    result = []
+    for s in range(meter.plan.slices):
+        values = {}
+        for word, name in enumerate(COUNTERS):
+            ctx.set(meter.external_member, s)
+            ctx.set(meter.external_word, word)
+            await tick()
+            values[name] = ctx.get(meter.external_data)
+        result.append(values)
+    return result
+
+
+def random_owners(plan, generator):
+    return {context.index: generator.choice((None, *range(plan.slices))) for context in plan.contexts}
+
+
+@PLANS
+@pytest.mark.parametrize("density", [0.1, 1])
+def test_counters_are_exact(plan, density):
+    """When the ports have come to rest, every event is in its slice's counters once, at any load."""
+    meter = Meter(plan)
+    ports = Ports(plan, meter, seed=1)
+    owner = random_owners(plan, ports.random)
+    owner[0] = 0
+
+    async def bench(ctx):
+        await start(ctx, meter, owner)
+        for _ in range(3):
+            await ports.run(ctx, 150, density)
+            assert await snapshot(ctx, meter) == ports.expected(owner)
+            ports.longest = dict.fromkeys(ports.longest, 0)  # starts anew with each snapshot
+
+    simulate(meter, bench)
+
+
+def test_snapshot_is_of_one_instant():
+    """Under traffic, a snapshot stays as it is until the next one, and fits together within and between slices."""
+    plan = board("quad")
+    meter = Meter(plan)
+    owner = {context.index: context.index % plan.slices for context in plan.contexts}
+    length = 6
+    event = {"sent": 1, "sent_length": length, "stalled": 1}
+
+    async def bench(ctx):
+        def drive():
+            for initiator in plan.initiators:
+                number = ctx.get(meter.now) % len(initiator.contexts)
+                for plane in ("read", "write"):
+                    values = {**event, "sent_context": number, "stalled_context": number}
+                    ctx.set(getattr(meter, f"{plane}{initiator.index}"), values)
+
+        await start(ctx, meter, owner)
+        before = None
+        for _ in range(6):
+            taken = await snapshot(ctx, meter, drive)
+            for counters in taken:
+                assert counters["read_requests"] == counters["write_requests"]
+                assert counters["read_beats"] == (length + 1) * counters["read_requests"]
+                assert counters["stalls"] == 2 * counters["read_requests"]
+            # Slices 2 and 3 have a host's context and a core each, with the same traffic.
+            assert abs(taken[2]["read_requests"] - taken[3]["read_requests"]) <= len(plan.contexts)
+            assert before is None or all(
+                new["read_requests"] > old["read_requests"] for new, old in zip(taken, before, strict=True)
+            )
+            before = taken
+            again = []
+            for s in range(plan.slices):
+                ctx.set(meter.external_member, s)
+                ctx.set(meter.external_word, 2)
+                drive()
+                await ctx.tick()
+                again.append(ctx.get(meter.external_data))
+            assert again == [counters["read_requests"] for counters in taken], "a snapshot does not move"
+
+    simulate(meter, bench)
+
+
+def test_handover_leaks_nothing():
+    """Events count for the owner of their time only; without an owner they count nowhere, and never later."""
+    plan = board("quad")
+    meter = Meter(plan)
+    everybody = [context.index for context in plan.contexts]
+    ports = Ports(plan, meter, seed=3)
+
+    async def bench(ctx):
+        await start(ctx, meter, dict.fromkeys(everybody, 2))
+        await ports.run(ctx, 70, 0.6)
+        first = ports.expected(dict.fromkeys(everybody, 2))[2]
+        set_owners(ctx, meter, dict.fromkeys(everybody))
+        await ports.run(ctx, 71, 0.6)
+        ports.caused = {context: Counter() for context in everybody}
+        ports.longest = dict.fromkeys(everybody, 0)
+        set_owners(ctx, meter, dict.fromkeys(everybody, 5))
+        await ports.run(ctx, 72, 0.6)
+        second = ports.expected(dict.fromkeys(everybody, 5))[5]
+        nothing = dict.fromkeys(COUNTERS, 0)
+        taken = await snapshot(ctx, meter)
+        assert taken == [first if s == 2 else second if s == 5 else nothing for s in range(plan.slices)]
+
+    simulate(meter, bench)
+
+
+async def saturate(ctx, meter, initiators, length, cycles, slice_):
+    """Let ports send one request in each cycle in which their slice is eligible. Returns the beats of each cycle."""
+    beats = []
+    for _ in range(cycles):
+        sent = bool(ctx.get(meter.eligible) >> slice_ & 1)
+        for i in initiators:
+            ctx.set(getattr(meter, f"read{i}"), {"sent": sent, "sent_length": length})
+        beats.append(sent * len(initiators) * (length + 1))
+        await ctx.tick()
+    for i in initiators:
+        ctx.set(getattr(meter, f"read{i}"), {})
+    return beats
+
+
+def set_contract(ctx, meter, slice_, rate, burst, limited=1):
+    ctx.set(getattr(meter, f"rate{slice_}"), rate)
+    ctx.set(getattr(meter, f"burst{slice_}"), burst)
+    ctx.set(getattr(meter, f"limited{slice_}"), limited)
+
+
+@pytest.mark.parametrize(("rate", "burst", "length"), [(700, 40, 0), (5 << 8, 5, 7), (1, 1, 0), (3000, 1000, 255)])
+def test_rate_is_exact_and_burst_is_bounded(rate, burst, length):
+    """A slice that always wants more gets its rate to the token in the long run, and never more than the bound.
+
+    The bound for n rotations: the bucket, n refills, and what its ports send before a charge is seen.
+    """
+    plan = board("mini")
+    meter = Meter(plan)
+    period = plan.meter_period
+    senders = (0, 1)
+    owner = {0: 3, 1: 1, 2: 3}
+    unseen = len(senders) * (length + 1) * (period + SETTLING)
+    rotations = 400
+    trace = []
+
+    async def bench(ctx):
+        set_contract(ctx, meter, 3, rate, burst)
+        await start(ctx, meter, owner)
+        await ctx.tick().repeat(period * (2 + (burst << FRACTION_BITS) // rate))  # until the bucket is full
+        trace.extend(await saturate(ctx, meter, senders, length, rotations * period, 3))
+
+    simulate(meter, bench)
+    total = [0]
+    for beats in trace:
+        total.append(total[-1] + beats)
+    unit = 1 << FRACTION_BITS
+    for n in (1, 2, 5, 20, 100, rotations):
+        most = max(total[end] - total[end - n * period] for end in range(n * period, len(total)))
+        assert most * unit <= burst * unit + (n + 1) * rate + unseen * unit, f"{n} rotations"
+    left = (burst - total[-1]) * unit + rotations * rate  # tokens, up to one refill that may be outside the trace
+    assert -unseen * unit <= left <= max(rate, unit) + rate, "the rate is exact: only the bucket's state is left"
+
+
+def test_limits_apply_to_their_slice_only():
+    """A slice in debt does not hold up another one; without limit a slice is always eligible; burst 0 stops a slice."""
+    plan = board("quad")
+    meter = Meter(plan)
+    owner = {context.index: context.index % 2 for context in plan.contexts}
+
+    async def bench(ctx):
+        set_contract(ctx, meter, 0, 256, 16)
+        set_contract(ctx, meter, 1, 0, 0, limited=0)
+        set_contract(ctx, meter, 2, 1 << 20, 0)
+        await start(ctx, meter, owner)
+        await ctx.tick().repeat(20 * plan.meter_period)
+        assert ctx.get(meter.eligible) == 0b11111011
+        for _ in range(10 * plan.meter_period):
+            for i in range(len(plan.initiators)):
+                ctx.set(getattr(meter, f"read{i}"), {"sent": 1, "sent_length": 255, "sent_context": 1})
+            await ctx.tick()
+            assert ctx.get(meter.eligible) | 1 == 0b11111011
+        assert ctx.get(meter.eligible) == 0b11111010
+        # Slice 1 owes nothing for what it sent without a limit, when it gets one.
+        for i in range(len(plan.initiators)):
+            ctx.set(getattr(meter, f"read{i}"), {})
+        await ctx.tick().repeat(2 * plan.meter_period)
+        set_contract(ctx, meter, 1, 1, 9)
+        await ctx.tick().repeat(2 * plan.meter_period)
+        assert ctx.get(meter.eligible) == 0b11111010
+        # Slice 0 comes back when its limit is lifted.
+        set_contract(ctx, meter, 0, 256, 16, limited=0)
+        await ctx.tick().repeat(plan.meter_period + SETTLING)
+        assert ctx.get(meter.eligible) == 0b11111011
+
+    simulate(meter, bench)
+
+
+def test_charge_is_seen_in_time():
+    """A request that empties the bucket shows within a rotation and SETTLING, wherever the sequencer is."""
+    plan = board("quad")
+    meter = Meter(plan)
+    latest = 0
+
+    async def bench(ctx):
+        nonlocal latest
+        set_contract(ctx, meter, 1, 1 << 23, 100)
+        await start(ctx, meter, {context.index: 1 for context in plan.contexts})
+        for place in range(plan.meter_period):
+            await ctx.tick().repeat(3 * plan.meter_period)
+            assert ctx.get(meter.eligible) >> 1 & 1
+            set_contract(ctx, meter, 1, 0, 100)
+            await ctx.tick().repeat(2 * plan.meter_period)
+            while ctx.get(meter.now) % plan.meter_period != place:
+                await ctx.tick()
+            ctx.set(meter.write3, {"sent": 1, "sent_length": 255})
+            await ctx.tick()
+            ctx.set(meter.write3, {})
+            waited = 1
+            while ctx.get(meter.eligible) >> 1 & 1:
+                await ctx.tick()
+                waited += 1
+            latest = max(latest, waited)
+            set_contract(ctx, meter, 1, 1 << 23, 100)
+
+    simulate(meter, bench)
+    assert latest == plan.meter_period + SETTLING
+
+
+def test_reset_clears_counters_and_budgets():
+    """After a reset nothing is left of what was before."""
+    plan = board("mini")
+    meter = Meter(plan)
+    reset = Signal()
+    card = Module()
+    card.submodules.meter = ResetInserter(reset)(meter)
+    ports = Ports(plan, meter, seed=5)
+    owner = {0: 0, 1: 1, 2: 2}
+
+    async def bench(ctx):
+        set_contract(ctx, meter, 0, 1, 1)
+        await start(ctx, meter, owner)
+        await ports.run(ctx, 50, 1)
+        await snapshot(ctx, meter)
+        set_owners(ctx, meter, dict.fromkeys(owner))
+        ctx.set(reset, 1)
+        await ctx.tick().repeat(3)
+        ctx.set(reset, 0)
+        assert ctx.get(meter.eligible) == 0
+        await start(ctx, meter, owner)
+        await ctx.tick().repeat(SETTLING)
+        shown = []
+        for s in range(plan.slices):
+            for word in range(len(COUNTERS)):
+                ctx.set(meter.external_member, s)
+                ctx.set(meter.external_word, word)
+                await ctx.tick()
+                shown.append(ctx.get(meter.external_data))
+        assert not any(shown), "the last snapshot is gone"
+        assert await snapshot(ctx, meter) == [dict.fromkeys(COUNTERS, 0)] * plan.slices
+        await ctx.tick().repeat(2 * plan.meter_period)
+        assert ctx.get(meter.eligible) & 1, "the debt is gone"
+
+    simulate(card, bench)

@@ -1,0 +1,47 @@
+"""The report is one page without a network, and shows what was judged."""
+
+import re
+from pathlib import Path
+
+from test_judge_hitless import judge
+
+from sim.report import write_report
+
+
+def test_page_is_self_contained(tmp_path: Path) -> None:
+    """No address is loaded from anywhere, and nothing of the trace is missing from the page."""
+    judgement = judge(tmp_path)
+    manifest = judgement.results["hitless-quiet"].reference.manifest
+    page = write_report(manifest, judgement, tmp_path / "report.html").read_text()
+    assert not re.search(r"(src|href)=|url\(|@import|<script", page)
+    assert f"all {len(judgement.verdicts)} verdicts pass" in page
+    for name in ("alpha", "beta", "gamma", "delta", "beta grows", "bank3"):
+        assert name in page
+    # Before, beta has 8 granules; after, 12: four cells more in its colour on the second picture.
+    before, after = re.findall(r"<figure><figcaption>.*?</figcaption>(<svg.*?</svg>)", page, re.DOTALL)
+    cell = re.compile(r'<rect [^>]*height="8.3"[^>]*fill="#e0782a"')
+    assert (len(cell.findall(before)), len(cell.findall(after))) == (8, 12)
+
+
+def test_red_verdict_is_red(tmp_path: Path) -> None:
+    """A failed check shows in the page's head and with its reason."""
+
+    def lose(card) -> None:
+        card.events["host1", "B"].pop()
+
+    judgement = judge(tmp_path, lose)
+    manifest = judgement.results["hitless-quiet"].reference.manifest
+    page = write_report(manifest, judgement, tmp_path / "report.html").read_text()
+    assert "verdicts fail" in page
+    assert "no complete response to the write" in page
+
+
+def test_text_is_escaped(tmp_path: Path) -> None:
+    """A name from a description is text, not markup."""
+    judgement = judge(tmp_path)
+    result = judgement.results["hitless-changed"]
+    for mark in result.trace.noted("phase_begin"):
+        mark["owners"]["0"]["name"] = "<b>alpha & co</b>"
+    page = write_report(result.reference.manifest, judgement, tmp_path / "report.html").read_text()
+    assert "<b>alpha" not in page
+    assert "&lt;b&gt;alpha &amp; co&lt;/b&gt;" in page
