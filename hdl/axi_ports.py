@@ -7,10 +7,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .bus import axi
-from .fabric.ingress_read import IngressRead
-from .fabric.ingress_write import IngressWrite
 from .fabric.egress_read import EgressRead
 from .fabric.egress_write import EgressWrite
+from .fabric.ingress_read import IngressRead
+from .fabric.ingress_write import IngressWrite
 from .plan.plan import Plan
 
 ADDRESS_FIELDS = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "user")

@@ -204,13 +204,13 @@ def _loop(match: re.Match[str]) -> str:
     entries = _ENTRY.findall(match[1])
     memory, _, value = entries[0]
     uniform = entries == [(memory, str(index), value) for index in range(len(entries))]
-    if not uniform or len(entries) == 1 or _bare(memory).rstrip() == "i":
+    if not uniform or len(entries) == 1:
         return match[0]
     return (
         f"  initial begin : \\$contents${_bare(memory).rstrip()}\n"  # the label is needed for the local variable
-        f"    integer i;\n"
-        f"    for (i = 0; i < {len(entries)}; i = i + 1)\n"
-        f"      {memory}[i] = {value};\n"
+        f"    integer \\$i ;\n"  # no signal can have this name
+        f"    for (\\$i = 0; \\$i < {len(entries)}; \\$i = \\$i + 1)\n"
+        f"      {memory}[\\$i ] = {value};\n"
         f"  end\n"
     )
 

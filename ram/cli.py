@@ -11,7 +11,7 @@ from .definition import Qos, SliceDefinition, Source, load_definition
 from .definition import schema as slice_json_schema
 from .errors import Refusal
 from .export import definition_of, differences, to_yaml
-from .files import write_atomically
+from .files import locked, write_atomically
 from .inventory import Inventory
 from .journal import Journal
 from .manager import Answer, Manager, ResourceType
@@ -74,6 +74,7 @@ class Session:
     ) -> None:
         self.card: Card = load_card(card)
         path = card.parent / "state.json" if state is None else state
+        self.lock = locked(path)
         self.journal = Journal(path, self.card)
         self.transport = FileTransport(path.parent / "operations.jsonl" if operations is None else operations)
         self.dry_run = dry_run

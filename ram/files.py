@@ -1,14 +1,16 @@
 """Files that are either as before or complete."""
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from .errors import Refusal
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step, also in the face of a power failure.
+def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
+    """Replace a file in one step; if `durable`, also in the face of a power failure.
 
     Raises
     ------
@@ -22,11 +24,14 @@ def write_atomically(path: Path, text: str) -> None:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        if not durable:
+            return
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -34,3 +39,24 @@ def write_atomically(path: Path, text: str) -> None:
             os.close(folder)
     except OSError as error:
         raise Refusal(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+
+
+def locked(path: Path) -> IO[str]:
+    """Keep others from changing what stands in a file, for as long as the answer is held.
+
+    Raises
+    ------
+    Refusal
+        Another process holds it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.with_name(f".{path.name}.lock").open("w", encoding="utf-8")
+    except OSError as error:
+        raise Refusal(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise Refusal(f"{path}: another hardslice command is changing it; try again when that has ended") from None
+    return handle

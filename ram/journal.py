@@ -28,7 +28,7 @@ class Intent(NamedTuple):
 
 
 class Journal:
-    """State of a card in a JSON file, replaced in one step each time.
+    """State of a card in a JSON file, replaced in one step each time; how far a change has come stands beside it.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ class Journal:
 
     def __init__(self, path: Path, card: Card) -> None:
         self.path, self.card = path, card
+        self.progress_path = path.with_name(path.name + ".progress")
         self.inventory, self.intent = empty(card), None  # type: Inventory, Intent | None
         if path.exists():
             self._load()
@@ -77,8 +78,9 @@ class Journal:
                 self.intent = Intent(
                     Transition.from_dict(content["intent"]["transition"]),
                     Inventory.model_validate(content["intent"]["after"]),
-                    int(content["intent"]["done"]),
+                    0,
                 )
+                self.intent = self.intent._replace(done=self._read_progress(self.intent.transition))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -92,13 +94,21 @@ class Journal:
     def _save(self) -> None:
         intent: dict[str, Any] | None = None
         if self.intent is not None:
-            transition, after, done = self.intent
-            intent = {"done": done, "after": after.model_dump(mode="json"), "transition": transition.to_dict()}
+            transition, after, _ = self.intent
+            intent = {"after": after.model_dump(mode="json"), "transition": transition.to_dict()}
         content = {
             "format": FORMAT, "card": self.card.card, "hash": self.card.hash,
             "inventory": self.inventory.model_dump(mode="json"), "intent": intent,
         }  # fmt: skip
         write_atomically(self.path, json.dumps(content, indent=1) + "\n")
+
+    def _read_progress(self, transition: Transition) -> int:
+        """How far a change had come. It need not survive a power failure, since the card does not either."""
+        try:
+            generation, done = map(int, self.progress_path.read_text(encoding="utf-8").split())
+        except (OSError, ValueError):
+            return 0
+        return done if generation == transition.generation and 0 <= done <= len(transition.operations) else 0
 
     # ------------------------------------------------------------ one change
 
@@ -106,6 +116,7 @@ class Journal:
         """Write down what is about to happen. ValueError if something else is under way."""
         if self.intent is not None:
             raise ValueError(f"'{self.intent.transition.title}' has not been finished")
+        self.progress_path.unlink(missing_ok=True)
         self.intent = Intent(transition, after, 0)
         self._save()
 
@@ -113,13 +124,14 @@ class Journal:
         """The first `done` operations are complete."""
         assert self.intent is not None, "no change has begun"
         self.intent = self.intent._replace(done=done)
-        self._save()
+        write_atomically(self.progress_path, f"{self.intent.transition.generation} {done}\n", durable=False)
 
     def finish(self) -> None:
         """The change is complete: its state is the present one."""
         assert self.intent is not None, "no change has begun"
         self.inventory, self.intent = self.intent.after, None
         self._save()
+        self.progress_path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """The change has not touched the card, and does not take place."""

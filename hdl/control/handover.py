@@ -71,7 +71,9 @@ class Handover(wiring.Component):
         contexts = len(port.contexts)
         context = Signal(plan.user_bits)
         new_slice = Signal(plan.slice_bits)
-        assign, acceptable, nothing_left = Signal(), Signal(), Signal()
+        assign = Signal()
+        acceptable = Signal()
+        nothing_left = Signal()
         countdown = Signal(bits_for(plan.reset_cycles + 1))
         is_device = port.device is not None
         m.d.comb += [

@@ -112,9 +112,9 @@ class Meter(wiring.Component):
         sampled_burst = Signal(BURST_BITS)
         sampled_limited = Signal()
         m.d.sync += [
-            sampled.is_slice.eq(visit >= contexts),
+            sampled.is_slice.eq(0),
             sampled.owned.eq(0),
-            sampled.clear.eq(clearing & (visit >= contexts)),
+            sampled.clear.eq(0),
             sampled.copy.eq(copying),
             sampled_context.eq(visit),
         ]
@@ -128,7 +128,9 @@ class Meter(wiring.Component):
             for s in range(plan.slices):
                 with m.Case(contexts + s):
                     m.d.sync += [
+                        sampled.is_slice.eq(1),
                         sampled.slice.eq(s),
+                        sampled.clear.eq(clearing),
                         sampled_rate.eq(getattr(self, f"rate{s}")),
                         sampled_burst.eq(getattr(self, f"burst{s}")),
                         sampled_limited.eq(getattr(self, f"limited{s}")),
@@ -209,23 +211,21 @@ class Meter(wiring.Component):
 
     def _tallies(self, m: Module, visit: Signal) -> list[tuple[Tally, Tally]]:
         """Read and write tally of each initiator, told whether and which of their contexts is visited."""
+        visited = [Signal(name=f"{initiator.name}_visited") for initiator in self.plan.initiators]
         visited_context = Signal(self.plan.user_bits)
         with m.Switch(visit):
             for context in self.plan.contexts:
                 with m.Case(context.index):
-                    m.d.comb += visited_context.eq(context.number)
+                    m.d.comb += [visited[context.initiator].eq(1), visited_context.eq(context.number)]
         result = []
         for initiator in self.plan.initiators:
             pair = Tally(self.plan, initiator), Tally(self.plan, initiator)
-            first, last = initiator.contexts[0].index, initiator.contexts[-1].index
-            visited = Signal(name=f"{initiator.name}_visited")
-            m.d.comb += visited.eq((visit >= first) & (visit <= last))
             for tally, plane in zip(pair, ("read", "write"), strict=True):
                 m.submodules[f"{plane}_{initiator.name}"] = tally
                 m.d.comb += [
                     tally.events.eq(getattr(self, f"{plane}{initiator.index}")),
                     tally.now.eq(self.now),
-                    tally.visited.eq(visited),
+                    tally.visited.eq(visited[initiator.index]),
                     tally.visited_context.eq(visited_context),
                 ]
             result.append(pair)

@@ -87,8 +87,10 @@ class Rekey(wiring.Component):
         plan, target = self.plan, self.target
         memory = target.kind == "memory"
         new_key = Signal(plan.key_bits, init=KEY_NOBODY)
-        wants_scrub, by_handover = Signal(), Signal()
-        acceptable, at_end = Signal(), Signal()
+        wants_scrub = Signal()
+        by_handover = Signal()
+        acceptable = Signal()
+        at_end = Signal()
         m.d.comb += [
             self.revoke.eq(self.phase != IDLE),
             self.drain.eq((self.phase == DRAIN) | (self.phase == REVOKE)),
@@ -160,7 +162,10 @@ class Rekey(wiring.Component):
         burst_bits = exact_log2(SCRUB_BEATS * plan.data_bytes)
         chunk = Signal(max(1, plan.granule_bits - burst_bits))
         beat = Signal(exact_log2(SCRUB_BEATS))
-        sent, burst_end, all_sent, nothing_left = Signal(), Signal(), Signal(), Signal()
+        sent = Signal()
+        burst_end = Signal()
+        all_sent = Signal()
+        nothing_left = Signal()
         outstanding = Signal(bits_for(plan.outstanding + 2))
         request = self.scrub_request
         m.d.comb += [

@@ -82,9 +82,13 @@ class EgressRead(wiring.Component):
                     m.d.comb += [known.eq(1), order.answer_source.eq(n)]
 
         # The target's answer and a denial's beats share the way out and alternate when both want it.
-        turn, denial_turn = Signal(), Signal()
-        answer_valid, beat = Signal(), Signal(8)
-        denial_last, taken, ready = Signal(), Signal(), Signal()
+        turn = Signal()
+        denial_turn = Signal()
+        answer_valid = Signal()
+        beat = Signal(8)
+        denial_last = Signal()
+        taken = Signal()
+        ready = Signal()
         where = Signal(bits_for(len(sources)))
         entry = Mux(denial_turn, order.denial_entry.as_value(), order.answer_entry.as_value())
         chosen = data.View(order.denial_entry.shape(), entry)
@@ -119,4 +123,3 @@ class EgressRead(wiring.Component):
             with m.If(where == n):
                 m.d.comb += ready.eq(response.ready)
         return m
-

@@ -80,7 +80,11 @@ class EgressWrite(wiring.Component):
                 with m.Case(source):
                     m.d.comb += [known.eq(1), order.answer_source.eq(n)]
 
-        turn, denial_turn, answer_valid, taken, ready = Signal(), Signal(), Signal(), Signal(), Signal()
+        turn = Signal()
+        denial_turn = Signal()
+        answer_valid = Signal()
+        taken = Signal()
+        ready = Signal()
         where = Signal(bits_for(len(sources)))
         entry = Mux(denial_turn, order.denial_entry.as_value(), order.answer_entry.as_value())
         chosen = data.View(order.denial_entry.shape(), entry)

@@ -121,8 +121,11 @@ class Gate(wiring.Component):
 
         # Arbitration: `grant` is one-hot; a write keeps it until its last beat has gone in.
         grant = Signal(count)
-        held, holder = Signal(), Signal(count)
-        take, incoming_valid, incoming_last = Signal(), Signal(), Signal(init=1)
+        held = Signal()
+        holder = Signal(count)
+        take = Signal()
+        incoming_valid = Signal()
+        incoming_last = Signal(init=1)
         number = Signal(bits_for(count))
         incoming = Signal(layouts.request(plan))
         m.d.comb += [
@@ -144,7 +147,10 @@ class Gate(wiring.Component):
             m.d.sync += [held.eq(~incoming_last), holder.eq(grant)]
 
         # The stage: request and key side by side.
-        valid, head, last, leave = Signal(), Signal(), Signal(), Signal()
+        valid = Signal()
+        head = Signal()
+        last = Signal()
+        leave = Signal()
         request = Signal(layouts.request(plan))
         source = Signal(bits_for(count))
         stage_beat = Signal(layouts.write_beat(plan))
@@ -163,10 +169,17 @@ class Gate(wiring.Component):
         key = self._key_table(m, incoming, take)
 
         # The check.
-        in_range, was_revoked, revoked = Signal(), Signal(), Signal()
-        has_right, trusted = Signal(), Signal()
-        check_pass, follow_denied, denied = Signal(), Signal(), Signal()
-        rights = Array([Const(0, plan.slices), *(getattr(self, f"rights{k}") for k in range(1, plan.keys))])  # key 0: nobody, ever
+        in_range = Signal()
+        was_revoked = Signal()
+        revoked = Signal()
+        has_right = Signal()
+        trusted = Signal()
+        check_pass = Signal()
+        follow_denied = Signal()
+        denied = Signal()
+        rights = Array(
+            [Const(0, plan.slices), *(getattr(self, f"rights{k}") for k in range(1, plan.keys))]
+        )  # key 0: nobody, ever
         if self.target.kind == "memory":
             m.d.comb += in_range.eq((granule >= self.revoke_first) & (granule <= self.revoke_last))
         else:

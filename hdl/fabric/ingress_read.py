@@ -72,7 +72,9 @@ class IngressRead(wiring.Component):
         # To the switch, or to the denials.
         routed = translate.o.payload
         request = routed.request
-        denied, may_go, sent = Signal(), Signal(), Signal()
+        denied = Signal()
+        may_go = Signal()
+        sent = Signal()
         denial_layout = data.StructLayout({"head": layouts.response(plan), "length": 8})
         m.submodules.denials = denials = SyncFIFOBuffered(width=denial_layout.size, depth=4)
         denial_in = Signal(denial_layout)

@@ -81,7 +81,11 @@ class IngressWrite(wiring.Component):
         # To the switch, or to the denials, beat by beat.
         routed = translate.o.payload
         request = routed.request
-        denied, started, may_go, sent, sent_last = Signal(), Signal(), Signal(), Signal(), Signal()
+        denied = Signal()
+        started = Signal()
+        may_go = Signal()
+        sent = Signal()
+        sent_last = Signal()
         number = Signal(8)
         data_valid = Signal()
         denial_layout = layouts.response(plan)

@@ -106,7 +106,9 @@ class Translate(wiring.Component):
         index = Signal(plan.window_bits)
 
         def address(context: Signal, granule: Signal) -> Cat:
-            return Cat(granule[: (plan.window_granules - 1).bit_length()], context[:context_bits] if contexts > 1 else ())
+            return Cat(
+                granule[: (plan.window_granules - 1).bit_length()], context[:context_bits] if contexts > 1 else ()
+            )
 
         m.d.comb += [
             fill.en.eq(self.fill_enable),
@@ -121,9 +123,11 @@ class Translate(wiring.Component):
         valid1 = Signal()
         address1 = Signal(address_layout(plan))
         slice1 = Signal(plan.slice_bits)
-        owned1, inside1 = Signal(), Signal()
+        owned1 = Signal()
+        inside1 = Signal()
         birth1 = Signal(layouts.BIRTH_BITS)
-        move1, move2 = Signal(), Signal()
+        move1 = Signal()
+        move2 = Signal()
         context = Signal(plan.user_bits)
         known = Signal()
         if contexts > 1:

@@ -4,7 +4,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from .hitless import longest_stall
 from .reference import NOBODY
 from .scoreboard import Result
 from .transactions import FOREVER
@@ -28,10 +27,10 @@ class Curve:
     longest: list[int | None]
 
 
-def curves(result: Result, bins: int = 160) -> tuple[int, list[Curve]]:
-    """Cycles per bin, and a curve for each slice that did anything."""
-    width = max(1, -(-(result.trace.cycles + 1) // bins))
-    count = result.trace.cycles // width + 1
+def curves(result: Result, begin: int, end: int, bins: int = 200) -> tuple[int, list[Curve]]:
+    """Cycles per bin, and a curve from cycle `begin` to `end` for each slice that did anything."""
+    width = (end - begin) // bins + 1
+    count = (end - begin) // width + 1
     beats: dict[int, list[int]] = defaultdict(lambda: [0] * count)
     latencies: dict[int, list[list[int]]] = defaultdict(lambda: [[] for _ in range(count)])
     for one in result.asked:
@@ -39,8 +38,10 @@ def curves(result: Result, bins: int = 160) -> tuple[int, list[Curve]]:
             continue
         request = one.request
         for cycle in request.beat_cycles if request.write else request.response_cycles:
-            beats[one.slice][cycle // width] += 1
-        latencies[one.slice][request.end // width].append(request.latency)
+            if cycle >= begin:
+                beats[one.slice][(cycle - begin) // width] += 1
+        if request.end >= begin:
+            latencies[one.slice][(request.end - begin) // width].append(request.latency)
     drawn = []
     for number in sorted(beats):
         found = latencies[number]
@@ -56,7 +57,8 @@ def curves(result: Result, bins: int = 160) -> tuple[int, list[Curve]]:
 
 
 def zero_load(result: Result) -> list[Figure]:
-    """Shortest way of a request to its target and of a response back, over the whole run."""
+    """Shortest way of a request to its target and of its response back, while nothing else moved."""
+    phases = [span for span in result.trace.spans("phase") if (span[2].get("measure") or {}).get("what") == "zero_load"]
     figures = []
     for write, name in ((False, "read"), (True, "write")):
         pairs = [
@@ -64,16 +66,14 @@ def zero_load(result: Result) -> list[Figure]:
             for one in result.asked
             if one.access is not None
             and one.request.write == write
-            and one.request.response_cycles
-            and one.access.response_cycles
+            and one.request.end < FOREVER
+            and any(begin <= one.request.cycle < end for begin, end, _ in phases)
         ]
-        if not pairs:
-            continue
-        # A write may leave with its first beat, which may come after its address.
-        there = min(access.cycle - max([request.cycle, *request.beat_cycles[:1]]) for request, access in pairs)
-        back = min(request.response_cycles[0] - access.response_cycles[0] for request, access in pairs)
-        figures += [figure(f"{name}: request latency at zero load", there, "cycles")]
-        figures += [figure(f"{name}: response latency at zero load", back, "cycles")]
+        if pairs:
+            there = min(access.cycle - request.cycle for request, access in pairs)
+            back = min(request.response_cycles[0] - access.response_cycles[0] for request, access in pairs)
+            figures.append(figure(f"{name}: request latency at zero load", there, "cycles"))
+            figures.append(figure(f"{name}: response latency at zero load", back, "cycles"))
     return figures
 
 
@@ -104,7 +104,7 @@ def changes(manifest: dict[str, Any], result: Result) -> list[Figure]:
     figures = []
     for begin, end, mark in result.trace.spans("transition"):
         writes = [event[0] for event in result.trace.of("control", "AW") if begin <= event[0] <= end]
-        if not writes or mark["bytes"] is None:
+        if not writes or mark["bytes"] is None or mark["what"] not in ("grow", "move"):
             continue
         scrub = "with scrub" if mark["scrub"] else "without scrub"
         size = f"{mark['bytes'] // 1024} KiB"
@@ -135,24 +135,3 @@ def _first_access(manifest: dict[str, Any], result: Result, mark: dict[str, Any]
         and (names[one.target], one.access.address // granule) in runs
     )
     return min(ends, default=None)
-
-
-def speed(result: Result) -> list[Figure]:
-    """Simulated cycles per second of wall time."""
-    return [
-        figure("simulated cycles per second", round(mark["cycles"] / max(mark["seconds"], 1e-3)), "1/s")
-        for mark in result.trace.noted("wall")
-    ]
-
-
-def totals(result: Result) -> list[Figure]:
-    """How much was checked."""
-    beats = sum(one.request.length + 1 for one in result.asked)
-    stall = longest_stall(result.asked, 0, result.trace.cycles)
-    return [
-        figure("cycles", result.trace.cycles, "cycles"),
-        figure("requests", len(result.asked), ""),
-        figure("beats", beats, ""),
-        figure("denied", sum(one.denied for one in result.asked), "requests"),
-        figure("longest stall", stall, "cycles"),
-    ]

@@ -30,8 +30,8 @@ class Comparison:
         What happened to bystanders' requests in the changed run only.
     added : int
         Most cycles that a bystander's request took longer than in the quiet run.
-    bound : int
-        Most cycles that it may take longer.
+    bound, stall_bound : int
+        Most cycles that it may take longer; longest stall in a busy card whatever changes.
     stalls : dict
         By growing slice: its longest stall in the quiet run and in the changed one.
     """
@@ -46,6 +46,7 @@ class Comparison:
     requests: int = 0
     added: int = 0
     bound: int = 0
+    stall_bound: int = 0
     stalls: dict[int, tuple[int, int]] = field(default_factory=dict)
     growth_errors: list[str] = field(default_factory=list)
 
@@ -175,16 +176,17 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
             result.requests += 1
             if one.request.address != other.request.address:
                 break  # a different stimulus from here on, which only the scoreboard can judge
-            if one.access is not None and other.access is None:
+            if one.access is not None and (other.access is None or other.request.end == FOREVER):
                 result.errors.append(f"the {other.request} of bystander {one.slice} failed")
-            elif one.access is not None:
+            elif one.access is not None and one.request.end < FOREVER:
                 result.added = max(result.added, other.request.latency - one.request.latency)
     result.sharing = sorted({one.slice for one in changed.asked if one.slice in bystanders and one.target in reached})
-    # Whoever shares a target may be passed over by every other port there once, and by a scrub, per burst under way.
-    longest = max((one.request.length + 1 for one in changed.asked if one.access is not None), default=BURST_BEATS)
+    # In one round every other port may go first with its longest burst, and the scrubber once; a request may find as
+    # many in front of it as a port can have under way.
+    lengths = (one.request.length + 1 for one in changed.asked if one.target in reached)
     rivals = max((len(manifest["targets"][target]["initiators"]) for target in reached), default=1)
-    outstanding = manifest["fabric"]["outstanding"]
-    result.bound = outstanding * (rivals * longest + manifest["fabric"]["scrub_beats"])
+    result.stall_bound = rivals * max(lengths, default=BURST_BEATS) + manifest["fabric"]["scrub_beats"]
+    result.bound = manifest["fabric"]["outstanding"] * result.stall_bound
 
     for mark in transitions:
         grower = mark.get("grows")

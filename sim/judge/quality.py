@@ -47,7 +47,7 @@ def beats_between(result: Result, target: int, begin: int, end: int) -> dict[int
     return beats
 
 
-def _judge(measured: Measurement, patience: int, burst: dict[int, int]) -> None:
+def judge_shares(measured: Measurement, patience: int, burst: dict[int, int]) -> None:
     """A limit holds, nothing is wasted, a higher class goes first, equals get equal shares."""
     cycles = measured.end - measured.begin
     total = sum(share.share for share in measured.shares)
@@ -94,6 +94,6 @@ def measure(manifest: dict[str, Any], result: Result) -> list[Measurement]:
             burst[number] = held("beats")
             share = beats.get(number, 0) / max(1, end - begin)
             measured.shares.append(Share(number, share, limit, held("class")))
-        _judge(measured, fabric["patience"], burst)
+        judge_shares(measured, fabric["patience"], burst)
         measurements.append(measured)
     return measurements

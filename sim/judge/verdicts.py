@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from .figures import Figure
 
@@ -93,8 +94,9 @@ def table(verdicts: Sequence[Verdict], title: str = "") -> Table:
     drawn.add_column("figures", ratio=3)
     for verdict in verdicts:
         mark = "[green]pass[/]" if verdict.passed else "[bold red]FAIL[/]"
-        body = "\n".join(figure_text(figure) for figure in verdict.figures)
+        between = "\n" if verdict.check in ("figures", "quality") else ", "
+        body = Text(between.join(figure_text(figure) for figure in verdict.figures))
         if verdict.detail:
-            body = "\n".join([*(f"[red]{line}[/]".replace("[[", "[") for line in verdict.detail), body]).strip()
+            body = Text("\n".join(verdict.detail), style="red") + Text("\n") + body
         drawn.add_row(mark, verdict.check, verdict.guarantee, verdict.title, body)
     return drawn

@@ -45,7 +45,8 @@ def _main(judgement: Judgement) -> Result | None:
 def _quiet(judgement: Judgement, main: Result) -> Result | None:
     for result in judgement.results.values():
         run = result.trace.run
-        if run["scenario"] == main.trace.run["scenario"] and run.get("variant") == "quiet":
+        same = run["scenario"] == main.trace.run["scenario"]
+        if same and result is not main and run.get("variant") == "quiet":
             return result
     return None
 
@@ -112,21 +113,23 @@ def _context(manifest: dict[str, Any], judgement: Judgement) -> dict[str, Any]:
     context["seed"] = main.trace.run.get("seed", "")
     owners = _owners(main)
     names: dict[int, str] = {}
+    start = 0
     if owners:
         for held in owners:
             names |= {int(number): slice_["name"] for number, slice_ in held.items()}
-        quiet_begin = next(mark["cycle"] for mark in main.trace.noted("phase_begin") if mark.get("owners"))
+        start = next(mark["cycle"] for mark in main.trace.noted("phase_begin") if mark.get("owners"))
         context |= {
             "before": card.draw(manifest, owners[0], "the card before"),
             "after": card.draw(manifest, owners[-1], "the card after"),
             "legend": _legend(owners[0], owners[-1], manifest),
-            "changes": _changes(main, quiet_begin),
+            "changes": _changes(main, start),
         }
-    width, found = curves(main)
     quiet = _quiet(judgement, main)
-    twin = curves(quiet)[1] if quiet is not None and quiet is not main else []
+    end = max(main.trace.cycles, quiet.trace.cycles if quiet else 0)
+    width, found = curves(main, start, end)
+    twin = curves(quiet, start, end)[1] if quiet else []
     if found:
-        context["timeline"] = timeline.draw(width, found, twin, names, context["changes"])
+        context["timeline"] = timeline.draw(start, width, found, twin, names, context["changes"])
         context["has_twin"] = bool(twin)
         context["names"] = names
     return context

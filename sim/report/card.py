@@ -52,8 +52,8 @@ def _initiators(manifest: dict[str, Any], owners: Owners, height: float) -> list
         holders = [_port_owner(owners, port, number, manifest) for number in range(len(port["contexts"]))]
         single = svg.colour(holders[0]) if len(holders) == 1 else svg.LINE
         drawn.append(svg.line(LEFT, top + 15, SWITCH, top + 15, stroke=single, stroke_width=2.2))
-        frame = {"rx": 5, "fill": "#fff", "stroke": single if holders[0] is not None else svg.LINE, "stroke_width": 1.4}
-        drawn.append(svg.rect(2, top, LEFT - 2, 30, **frame))
+        stroke = single if holders[0] is not None else svg.LINE
+        drawn.append(svg.rect(2, top, LEFT - 2, 30, rx=5, fill="#fff", stroke=stroke, stroke_width=1.4))
         drawn.append(svg.text(10, top + 19, port["name"], font_size=12, font_weight=600, fill=svg.INK))
         chip = 13
         for number, holder in enumerate(holders):
@@ -103,8 +103,8 @@ def _targets(manifest: dict[str, Any], owners: Owners) -> list[str]:
         drawn.append(svg.line(SWITCH + 44, middle, RIGHT - 10, middle, stroke=svg.LINE, stroke_width=2.2))
         if target["kind"] == "memory":
             label = f"{target['name']} · {size}, {target['granules']} granules"
-            frame = {"rx": 5, "fill": "#fff", "stroke": svg.LINE}
-            drawn.append(svg.rect(RIGHT - 10, top + 2, COLUMNS * CELL + 20, height - 6, **frame))
+            box = svg.rect(RIGHT - 10, top + 2, COLUMNS * CELL + 20, height - 6, rx=5, fill="#fff", stroke=svg.LINE)
+            drawn.append(box)
             drawn.append(svg.text(RIGHT, top + 17, label, font_size=11, font_weight=600, fill=svg.INK))
             drawn += _memory(owners, target, top + 24)
         else:
@@ -113,8 +113,9 @@ def _targets(manifest: dict[str, Any], owners: Owners) -> list[str]:
                 device = manifest["pcie"]["devices"][target["device"]]["name"]
                 holder = next((int(number) for number, held in owners.items() if device in held["devices"]), None)
             stroke = svg.colour(holder) if holder is not None else svg.LINE
-            frame = {"rx": 5, "fill": "#fff", "stroke": stroke, "stroke_width": 1.4}
-            drawn.append(svg.rect(RIGHT - 10, middle - 14, COLUMNS * CELL + 20, 28, **frame))
+            width = COLUMNS * CELL + 20
+            box = svg.rect(RIGHT - 10, middle - 14, width, 28, rx=5, fill="#fff", stroke=stroke, stroke_width=1.4)
+            drawn.append(box)
             label = f"{target['name']} · {size}"
             drawn.append(svg.text(RIGHT, middle + 4, label, font_size=11, font_weight=600, fill=svg.INK))
             x = RIGHT + COLUMNS * CELL - 11

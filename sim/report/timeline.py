@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, log
 
 from ..judge.figures import Curve
 from . import svg
 
-WIDTH, LABEL, RIGHT = 1180, 130, 46
+WIDTH, LABEL, RIGHT = 1180, 160, 30
 TOP, BEATS, LATENCY, GAP = 30, 56, 34, 16
 ROW = BEATS + LATENCY + GAP
 
@@ -39,26 +40,30 @@ def _area(values: Sequence[float | None], most: float, top: float, height: float
     return f"M{LABEL} {top + height:.1f}{points}V{top + height:.1f}Z"
 
 
-def _line(values: Sequence[float | None], most: float, top: float, height: float, step: float) -> str:
-    """A polyline through the middles of the bins; a gap where there is no value."""
+def _line(values: Sequence[float | None], top: float, height: float, step: float) -> str:
+    """A line through the middles of the bins, of values from 0 to 1; a gap where there is no value."""
     points, pen = [], "M"
     for place, value in enumerate(values):
         if value is None:
             pen = "M"
             continue
-        y = top + height * (1 - min(1.0, value / most))
-        points.append(f"{pen}{LABEL + (place + 0.5) * step:.1f} {y:.1f}")
+        points.append(f"{pen}{LABEL + (place + 0.5) * step:.1f} {top + height * (1 - min(1.0, value)):.1f}")
         pen = "L"
     return "".join(points)
 
 
-def _axis(bins: int, width: int, height: float, step: float) -> list[str]:
+def _logarithms(values: Sequence[float | None], most: float) -> list[float | None]:
+    """Logarithmic, since the longest latencies are many times the usual ones; 1 cycle is 0, `most` is 1."""
+    return [None if value is None else log(max(1.0, value)) / log(max(2.0, most)) for value in values]
+
+
+def _axis(start: int, bins: int, width: int, height: float, step: float) -> list[str]:
     """Cycles below the picture."""
     drawn = []
     every = _nice(bins * width / 9)
-    cycle = 0.0
-    while cycle <= bins * width:
-        x = LABEL + cycle / width * step
+    cycle = ceil(start / every) * every
+    while cycle <= start + bins * width:
+        x = LABEL + (cycle - start) / width * step
         drawn.append(svg.line(x, TOP, x, height, stroke="#eef1f4"))
         label = f"{cycle:,.0f}".replace(",", "\u202f")
         drawn.append(svg.text(x, height + 14, label, font_size=10, fill=svg.MUTED, text_anchor="middle"))
@@ -67,11 +72,11 @@ def _axis(bins: int, width: int, height: float, step: float) -> list[str]:
     return drawn
 
 
-def _changes(changes: Sequence[Change], width: int, height: float, step: float) -> list[str]:
+def _changes(changes: Sequence[Change], start: int, width: int, height: float, step: float) -> list[str]:
     drawn = []
     last = 0.0
     for change in changes:
-        begin, end = (LABEL + cycle / width * step for cycle in (change.begin, change.end))
+        begin, end = (LABEL + (cycle - start) / width * step for cycle in (change.begin, change.end))
         drawn.append(
             svg.rect(
                 begin, TOP - 6, max(2.0, end - begin), height - TOP + 6, change.title, fill="#f3c969", opacity=0.35
@@ -96,7 +101,7 @@ def _row(
         svg.text(20, top + 14, name, font_size=12, font_weight=600, fill=svg.INK),
         svg.text(LABEL - 8, top + 9, f"{beats:g}", font_size=9, fill=svg.MUTED, text_anchor="end"),
         svg.text(20, top + 30, "beats per cycle", font_size=9.5, fill=svg.MUTED),
-        svg.text(20, below + 14, "latency, cycles", font_size=9.5, fill=svg.MUTED),
+        svg.text(20, below + 14, "cycles latency (log)", font_size=9.5, fill=svg.MUTED),
         svg.text(LABEL - 8, below + 8, f"{latency:g}", font_size=9, fill=svg.MUTED, text_anchor="end"),
         path_line(top + BEATS),
         path_line(below + LATENCY),
@@ -106,11 +111,14 @@ def _row(
     ]
     if quiet is not None:
         dashes = {"fill": "none", "stroke": "#48525e", "stroke_width": 0.9, "stroke_dasharray": "2 2"}
-        drawn.append(svg.path(_line(quiet.beats, beats, top, BEATS, step), **dashes))
-    drawn.append(
-        svg.path(_line(curve.longest, latency, below, LATENCY, step), fill="none", stroke=hue, stroke_opacity=0.45)
-    )
-    drawn.append(svg.path(_line(curve.mean, latency, below, LATENCY, step), fill="none", stroke=hue, stroke_width=1.8))
+        shown = [None if value is None else value / beats for value in quiet.beats]
+        drawn.append(svg.path(_line(shown, top, BEATS, step), **dashes))
+    for values, looks in (
+        (curve.longest, {"stroke_opacity": 0.45}),
+        (curve.mean, {"stroke_width": 1.8}),
+    ):
+        points = _line(_logarithms(values, latency), below, LATENCY, step)
+        drawn.append(svg.path(points, fill="none", stroke=hue, **looks))
     return drawn
 
 
@@ -120,15 +128,20 @@ def path_line(y: float) -> str:
 
 
 def draw(
-    width: int, curves: Sequence[Curve], quiet: Sequence[Curve], names: dict[int, str], changes: Sequence[Change]
+    start: int,
+    width: int,
+    curves: Sequence[Curve],
+    quiet: Sequence[Curve],
+    names: dict[int, str],
+    changes: Sequence[Change],
 ) -> str:
-    """One row for each slice, over cycles; `width` is the number of cycles in a bin."""
+    """One row for each slice, over the cycles from `start` on; `width` is the number of cycles in a bin."""
     bins = max((len(curve.beats) for curve in curves), default=1)
     step = (WIDTH - LABEL - RIGHT) / bins
     height = TOP + ROW * len(curves)
     beats = _nice(max((max(curve.beats) for curve in curves), default=1) or 1)
     latency = _nice(max((max((v for v in curve.longest if v is not None), default=1) for curve in curves), default=1))
-    body = _axis(bins, width, height - GAP + 4, step) + _changes(changes, width, height - GAP + 4, step)
+    body = _axis(start, bins, width, height - GAP + 4, step) + _changes(changes, start, width, height - GAP + 4, step)
     twins = {curve.slice: curve for curve in quiet}
     for place, curve in enumerate(curves):
         name = names.get(curve.slice, f"slice {curve.slice}")

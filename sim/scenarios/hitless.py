@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ram import Answer, SliceDefinition
-from ram.definition import ExtentDefinition, MemoryDefinition, PcieDefinition, Qos
+from ram.definition import ExtentDefinition, MemoryDefinition, PcieDefinition
 from ram.export import definition_of
 from ram.inventory import Slice
 
@@ -51,14 +51,24 @@ async def run(setting: Setting) -> None:
 
 
 def named_slices(holdings: list[Holding]) -> tuple[str, str] | None:
-    """Who gives and who takes: two slices such that as many others as possible share no target with either."""
+    """Who gives and who takes: two slices such that as many others as possible share neither port nor target with either.
+
+    Of those, the one that has most to give.
+    """
     pairs = [(giver, taker) for giver in holdings for taker in holdings if giver is not taker]
 
-    def value(pair: tuple[Holding, Holding]) -> tuple[int, int]:
-        used = pair[0].targets | pair[1].targets
-        return sum(not holding.targets & used for holding in holdings), len(pair[0].contexts)
+    def ports(*slices: Holding) -> set[int]:
+        return {port.index for holding in slices for port, _ in holding.contexts}
 
-    return (lambda pair: (pair[0].name, pair[1].name))(max(pairs, key=value)) if pairs else None
+    def value(pair: tuple[Holding, Holding]) -> tuple[int, int]:
+        targets = pair[0].targets | pair[1].targets
+        apart = sum(not holding.targets & targets and not ports(holding) & ports(*pair) for holding in holdings)
+        return apart, len(pair[0].contexts)
+
+    if not pairs:
+        return None
+    giver, taker = max(pairs, key=value)
+    return giver.name, taker.name
 
 
 def changes(setting: Setting) -> Iterator[Change]:
@@ -99,10 +109,11 @@ def changes(setting: Setting) -> Iterator[Change]:
         yield "device", f"{moved.device} and its lanes move from {giver} to {taker}", manager.apply(a, b)
     else:
         setting.skip("a PCIe device and its lanes change slice", f"{giver} has none")
-    fabric = setting.description.fabric
-    qos = Qos.model_validate({"class": fabric.classes - 1, "limit": fabric.data_bytes * fabric.clock // 2})
-    b = manager.definition(taker).model_copy(update={"qos": qos})
-    yield "quality", f"{taker} gets another contract", manager.apply(b)
+    contract = other_contract(setting, taker)
+    if contract is not None:
+        yield "quality", f"{taker} gets another contract", contract
+    else:
+        setting.skip("another contract", f"every other contract of {taker} would break somebody's guarantee")
     last, _ = both()
     yield "release", f"{giver} is released", manager.release(giver)
     yield "create", f"{NEWCOMER} comes up", manager.apply(newcomer(setting, last))
@@ -125,6 +136,19 @@ def move_memory(setting: Setting, giver: str, taker: str) -> Answer:
     b = manager.definition(taker)
     b = b.model_copy(update={"memory": (*b.memory, gained)})
     return manager.apply(definition_of(card, smaller.after, giver, exact=False), b)
+
+
+def other_contract(setting: Setting, name: str) -> Answer | None:
+    """The first of some other contracts that the RAM admits: half the bandwidth, and the highest or the lowest class."""
+    fabric = setting.description.fabric
+    present = setting.manager.definition(name)
+    full = present.qos.limit or fabric.data_bytes * fabric.clock
+    for level in (fabric.classes - 1, 0, present.qos.class_):
+        qos = present.qos.model_copy(update={"class_": level, "limit": full // 2})
+        answer = setting.manager.apply(present.model_copy(update={"qos": qos}))
+        if answer.ok:
+            return answer
+    return None
 
 
 def moved_granules(setting: Setting) -> int:

@@ -84,11 +84,10 @@ class Setting:
         self.card.start(self.card.watch_faults())
 
     async def bring_up(self) -> None:
-        """From reset until all slices exist."""
+        """From reset until all slices exist; they come up together."""
         await self.boot()
         await self.card.closed()
-        for definition in self.definitions:
-            await self.create(definition)
+        await self.change(self.manager.apply(*self.definitions), "create", "all slices come up")
 
     async def create(self, definition: SliceDefinition) -> Holding:
         """Bring up a slice."""

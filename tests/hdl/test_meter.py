@@ -21,7 +21,22 @@ def one_of_each():
     return dataclasses.replace(mini, initiators=(initiator,), slices=1)
 
 
-PLANS = pytest.mark.parametrize("plan", [board("mini"), board("quad"), one_of_each()], ids=("mini", "quad", "smallest"))
+def uneven():
+    """Two hosts whose numbers of contexts are no powers of two, so that their ports can show numbers of no context."""
+    mini, contexts, initiators = board("mini"), [], []
+    for index, count in enumerate((3, 1, 5)):
+        first = len(contexts)
+        contexts += [
+            dataclasses.replace(mini.contexts[0], index=first + n, initiator=index, number=n) for n in range(count)
+        ]
+        host = mini.initiators[0]
+        initiators.append(dataclasses.replace(host, index=index, name=f"host{index}", contexts=tuple(contexts[first:])))
+    return dataclasses.replace(mini, initiators=tuple(initiators), slices=3)
+
+
+PLANS = pytest.mark.parametrize(
+    "plan", [board("mini"), board("quad"), one_of_each(), uneven()], ids=("mini", "quad", "smallest", "uneven")
+)
 
 
 class Ports:
@@ -29,8 +44,12 @@ class Ports:
 
     def __init__(self, plan, meter, seed):
         self.plan, self.meter, self.random = plan, meter, random.Random(seed)
-        self.caused = {context.index: Counter() for context in plan.contexts}
-        self.longest = dict.fromkeys(self.caused, 0)
+        self.forget()
+
+    def forget(self):
+        contexts = [None, *(context.index for context in self.plan.contexts)]
+        self.caused = {context: Counter() for context in contexts}
+        self.longest = dict.fromkeys(contexts, 0)
 
     def quiet(self, ctx):
         for initiator in self.plan.initiators:
@@ -38,10 +57,11 @@ class Ports:
                 ctx.set(getattr(self.meter, f"{plane}{initiator.index}"), {})
 
     def _pick(self, initiator):
-        """A context of the port, and the number that the port shows for it."""
-        context = self.random.choice(initiator.contexts)
-        ignored = self.random.randrange(1 << self.plan.user_bits)
-        return context.index, context.number if len(initiator.contexts) > 1 else ignored
+        """A number as the port may show it, and the context that it means, or None."""
+        number = self.random.randrange(1 << self.plan.user_bits)
+        if len(initiator.contexts) == 1:
+            return initiator.contexts[0].index, number
+        return initiator.contexts[number].index if number < len(initiator.contexts) else None, number
 
     def drive(self, ctx, density):
         """Set the events of one cycle; each kind comes up with the likelihood `density`."""
@@ -129,8 +149,7 @@ def random_owners(plan, generator):
 
 
 @PLANS
-@pytest.mark.parametrize("density", [0.1, 1])
-def test_counters_are_exact(plan, density):
+def test_counters_are_exact(plan):
     """When the ports have come to rest, every event is in its slice's counters once, at any load."""
     meter = Meter(plan)
     ports = Ports(plan, meter, seed=1)
@@ -139,8 +158,8 @@ def test_counters_are_exact(plan, density):
 
     async def bench(ctx):
         await start(ctx, meter, owner)
-        for _ in range(3):
-            await ports.run(ctx, 150, density)
+        for density in (0.1, 1):
+            await ports.run(ctx, 100, density)
             assert await snapshot(ctx, meter) == ports.expected(owner)
             ports.longest = dict.fromkeys(ports.longest, 0)  # starts anew with each snapshot
 
@@ -165,7 +184,7 @@ def test_snapshot_is_of_one_instant():
 
         await start(ctx, meter, owner)
         before = None
-        for _ in range(6):
+        for _ in range(4):
             taken = await snapshot(ctx, meter, drive)
             for counters in taken:
                 assert counters["read_requests"] == counters["write_requests"]
@@ -202,8 +221,7 @@ def test_handover_leaks_nothing():
         first = ports.expected(dict.fromkeys(everybody, 2))[2]
         set_owners(ctx, meter, dict.fromkeys(everybody))
         await ports.run(ctx, 71, 0.6)
-        ports.caused = {context: Counter() for context in everybody}
-        ports.longest = dict.fromkeys(everybody, 0)
+        ports.forget()
         set_owners(ctx, meter, dict.fromkeys(everybody, 5))
         await ports.run(ctx, 72, 0.6)
         second = ports.expected(dict.fromkeys(everybody, 5))[5]
@@ -246,7 +264,7 @@ def test_rate_is_exact_and_burst_is_bounded(rate, burst, length):
     senders = (0, 1)
     owner = {0: 3, 1: 1, 2: 3}
     unseen = len(senders) * (length + 1) * (period + SETTLING)
-    rotations = 400
+    rotations = 200
     trace = []
 
     async def bench(ctx):
@@ -260,7 +278,7 @@ def test_rate_is_exact_and_burst_is_bounded(rate, burst, length):
     for beats in trace:
         total.append(total[-1] + beats)
     unit = 1 << FRACTION_BITS
-    for n in (1, 2, 5, 20, 100, rotations):
+    for n in (1, 2, 5, 20, 70, rotations):
         most = max(total[end] - total[end - n * period] for end in range(n * period, len(total)))
         assert most * unit <= burst * unit + (n + 1) * rate + unseen * unit, f"{n} rotations"
     left = (burst - total[-1]) * unit + rotations * rate  # tokens, up to one refill that may be outside the trace
@@ -303,7 +321,7 @@ def test_limits_apply_to_their_slice_only():
 
 def test_charge_is_seen_in_time():
     """A request that empties the bucket shows within a rotation and SETTLING, wherever the sequencer is."""
-    plan = board("quad")
+    plan = board("mini")
     meter = Meter(plan)
     latest = 0
 
@@ -318,9 +336,9 @@ def test_charge_is_seen_in_time():
             await ctx.tick().repeat(2 * plan.meter_period)
             while ctx.get(meter.now) % plan.meter_period != place:
                 await ctx.tick()
-            ctx.set(meter.write3, {"sent": 1, "sent_length": 255})
+            ctx.set(meter.write1, {"sent": 1, "sent_length": 255})
             await ctx.tick()
-            ctx.set(meter.write3, {})
+            ctx.set(meter.write1, {})
             waited = 1
             while ctx.get(meter.eligible) >> 1 & 1:
                 await ctx.tick()

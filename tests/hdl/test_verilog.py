@@ -1,7 +1,6 @@
 """The merged netlist: alike modules once, different ones apart, names plain, and still what Verilator accepts."""
 
 import re
-import subprocess
 
 import pytest
 from amaranth import Cat, Elaboratable, Module, Mux, Signal
@@ -9,7 +8,7 @@ from amaranth.back import verilog
 from amaranth.lib.memory import Memory
 
 from hdl.verilog import merge_modules
-from sim.verilator import WAIVERS, verilator_environment
+from sim.verilator import lint
 
 
 class Accumulator(Elaboratable):
@@ -85,11 +84,10 @@ def instances(text):
     return re.findall(r"^ +(card_\S+) (\S+) \($", text, re.MULTILINE)
 
 
-def lint(text, tmp_path):
+def lint_text(text, tmp_path):
     path = tmp_path / "card.v"
     path.write_text(text)
-    command = ["verilator", "--lint-only", "-Wall", "--top-module", "card", str(WAIVERS), str(path)]
-    return subprocess.run(command, env=verilator_environment(), capture_output=True, text=True, check=False).stderr
+    return lint([path], "card")
 
 
 def test_identical_modules_are_merged_and_named_by_unit():
@@ -160,14 +158,14 @@ def test_unnamed_instances_get_plain_names():
 def test_an_instance_named_like_a_keyword_stays_escaped(tmp_path):
     text = merge_modules(convert(("table", Accumulator(1))), top="card")
     assert "card_table \\table (" in text
-    assert lint(text, tmp_path) == ""
+    assert lint_text(text, tmp_path) == []
 
 
 def test_uniform_memory_contents_become_a_loop():
     text = convert(("bank", Accumulator(1, depth=1024)))
     assert "history[1023] = 8'h00;" in text
     merged = merge_modules(text, top="card")
-    assert "for (i = 0; i < 1024; i = i + 1)\n      history[i] = 8'h00;" in merged
+    assert "for (\\$i = 0; \\$i < 1024; \\$i = \\$i + 1)\n      history[\\$i ] = 8'h00;" in merged
     assert "history[1023]" not in merged
 
 
@@ -181,9 +179,9 @@ def test_verilator_accepts_the_result(tmp_path):
     text = convert(*units, (None, Accumulator(9, depth=64)))
     merged = merge_modules(text, top="card", suffixes=[f"host{n}" for n in range(4)])
     assert len(modules(merged)) < len(modules(text))
-    assert lint(merged, tmp_path) == ""
+    assert lint_text(merged, tmp_path) == []
     # The check can fail: a port that does not exist is noticed.
-    assert "PINNOTFOUND" in lint(merged.replace(".enable(", ".enabled(", 1), tmp_path)
+    assert any("PINNOTFOUND" in line for line in lint_text(merged.replace(".enable(", ".enabled(", 1), tmp_path))
 
 
 def test_the_same_design_gives_the_same_text():

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from hdl.plan import manifest, plan_card
 from ram import Card, SliceDefinition, load_definition
@@ -24,6 +25,52 @@ def content(name: str) -> dict[str, Any]:
 def shipped(name: str, *slices: str) -> list[SliceDefinition]:
     """Slice definitions that ship with a card."""
     return [load_definition(ROOT / "boards" / name / "slices" / f"{slice}.yaml")[0] for slice in slices]
+
+
+EXAMPLE = """
+- slice: web
+  tenant: acme
+  contexts: [host0.0]
+  cores: [core0]
+  memory:
+    - {name: heap, size: 64KiB, targets: [bank0], contiguous: true}
+    - {name: buffers, size: 32KiB, targets: [bank1], address: 0x100000}
+    - {name: mailbox, size: 8KiB, targets: [bank0], address: 0x200000, share: [{slice: db, rights: read}]}
+  pcie: {device: nvme0, lanes: 4}
+  qos: {class: 2, limit: 400MB/s, guarantee: 100MB/s, burst: 4KiB, latency: 500us}
+- slice: db
+  tenant: acme
+  contexts: [host0.1]
+  cores: [core1]
+  memory: [{name: heap, size: 64KiB, targets: [bank1]}]
+  boot_address: 0x1000
+  qos: {class: 1, limit: 300MB/s, burst: 8KiB}
+- slice: batch
+  tenant: umbrella
+  contexts: [host1.0]
+  cores: [core2]
+  memory: [{name: heap, size: 64KiB, targets: [bank2]}]
+- slice: ml
+  tenant: initech
+  contexts: [host1.1]
+  cores: [core3]
+  memory:
+    - {name: weights, size: 64KiB, targets: [bank3]}
+    - {name: activations, size: 32KiB, targets: [bank1]}
+  qos: {class: 1, limit: 300MB/s, burst: 8KiB}
+"""
+
+
+def example(*slices: str) -> list[SliceDefinition]:
+    """Some of four slices for quad, which between them use everything that it has."""
+    found = {entry["slice"]: SliceDefinition.model_validate(entry) for entry in YAML(typ="safe").load(EXAMPLE)}
+    return [found[name] for name in slices]
+
+
+@pytest.fixture(autouse=True)
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test loses power, so none has to wait until the disk has everything."""
+    monkeypatch.setattr("os.fsync", lambda handle: None)
 
 
 @pytest.fixture(scope="session")

@@ -236,4 +236,4 @@ def definitions(draw: st.DrawFn, name: str) -> SliceDefinition:
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=150, stateful_step_count=25)
+TestMachine.settings = settings(max_examples=80, stateful_step_count=25)

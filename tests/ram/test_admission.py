@@ -1,0 +1,152 @@
+"""What the RAM promises, recomputed by hand and by simulating the arbiter's rule."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ram import Card, Manager, SliceDefinition
+from ram.admission import capacity, longest_wait, rate_registers
+from ram.definition import Qos
+
+from .conftest import example
+
+
+def define(name: str, **members: object) -> SliceDefinition:
+    """A slice in bank0."""
+    memory = [{"name": "m", "size": "4KiB", "targets": ["bank0"]}]
+    return SliceDefinition.model_validate({"slice": name, "memory": memory, **members})
+
+
+def test_rate_registers(quad: Card) -> None:
+    """400 MB/s on a bus of 8 bytes at 100 MHz is half a beat per cycle."""
+    period, fraction = quad.fabric.budget_period, 1 << quad.fabric.budget_fraction_bits
+    assert rate_registers(quad, Qos(limit=400_000_000)) == (period * fraction // 2, 1, 256)
+    assert rate_registers(quad, Qos(limit=400_000_000, burst=4096))[2] == 512
+    assert rate_registers(quad, Qos()) == (0, 0, 0)
+
+
+@given(st.integers(10**6, 10**10))
+def test_a_limit_is_never_exceeded(quad: Card, limit: int) -> None:
+    """Rounding is downwards, by less than one step of the register."""
+    fabric = quad.fabric
+    rate, limited, _ = rate_registers(quad, Qos(limit=limit))
+    per_second = fabric.clock * fabric.data_bytes
+    steps = fabric.budget_period << fabric.budget_fraction_bits
+    assert limited and rate * per_second <= limit * steps < (rate + 1) * per_second
+
+
+def test_capacity(quad: Card, wide: Card) -> None:
+    """15 of 16 beats."""
+    assert capacity(quad) == 750_000_000
+    assert capacity(wide) == 1_500_000_000
+
+
+def test_guarantees_are_kept_by_limits(quad: Card) -> None:
+    """A guarantee and the others' limits fit into the target together, to the byte."""
+    manager = Manager(quad)
+    manager.commit(manager.apply(define("a", qos={"class": 1, "limit": "300MB/s", "guarantee": "250MB/s"})))
+    refused = manager.apply(define("b"))
+    assert refused.reason == (
+        "slice 'b' uses 'bank0' without a limit, where slice 'a' is guaranteed 250MB/s; "
+        "give 'b' a qos.limit of at most 500MB/s"
+    )
+    assert not manager.apply(define("b", qos={"limit": 500_000_001})).ok
+    manager.commit(manager.apply(define("b", qos={"limit": "500MB/s"})))
+    refused = manager.apply(define("c", qos={"limit": "1MB/s"}))
+    assert refused.reason == (
+        "at 'bank0' the guarantee of slice 'a' and the limits of b, c are 1MB/s more than its 750MB/s; lower one of them"
+    )
+    elsewhere = SliceDefinition.model_validate(
+        {"slice": "c", "memory": [{"name": "m", "size": "4KiB", "targets": ["bank1"]}]}
+    )
+    assert manager.apply(elsewhere).ok, "a slice on another memory is not concerned"
+
+
+def test_a_borrower_counts(quad: Card) -> None:
+    """Sharing memory brings a slice to a target where somebody has a guarantee."""
+    manager = Manager(quad)
+    for definition in (
+        SliceDefinition.model_validate(
+            {"slice": "a", "memory": [{"name": "m", "size": "4KiB", "share": []}], "qos": {"class": 1, "guarantee": "1MB/s"}}
+        ),
+        SliceDefinition(slice="b"),
+    ):
+        manager.commit(manager.apply(definition))
+    assert "give 'b' a qos.limit" in manager.share("a", "m", "b").reason
+
+
+def test_wait_of_the_highest_class(quad: Card) -> None:
+    """Its equals once each, one grant that ignores classes, and the one that is under way."""
+    manager = Manager(quad)
+    for definition in example("web", "db", "ml"):
+        manager.commit(manager.apply(definition))
+    # web's own two other ports are its equals: core0 and nvme0_dma beside host0.
+    assert longest_wait(quad, manager.inventory, "web", "bank1") == (2 + 1 + 1) * 256
+    # db: eight ports and the scrubber, sixteen grants each.
+    assert longest_wait(quad, manager.inventory, "db", "bank1") == (16 * 9 + 1) * 256
+
+
+def test_latency_is_refused_with_the_number(quad: Card) -> None:
+    """A contract that cannot be kept says what can be."""
+    manager = Manager(quad)
+    for definition in example("web"):
+        manager.commit(manager.apply(definition))
+    refused = manager.apply(define("late", contexts=["host1.0"], qos={"class": 1, "limit": "1MB/s", "latency": "300us"}))
+    assert refused.reason == (
+        "slice 'late' may wait 371200ns (37120 cycles) for 'bank0', its contract says 300us; "
+        "ask for 371200ns or a higher class"
+    )
+    assert manager.apply(
+        define("late", contexts=["host1.0"], qos={"class": 1, "limit": "1MB/s", "latency": "371200ns"})
+    ).ok
+
+
+def test_somebody_elses_contract_is_not_broken(quad: Card) -> None:
+    """A new slice of a higher class is refused if it would break a bound that was promised before."""
+    manager = Manager(quad)
+    first = define("first", contexts=["host0.0"], qos={"class": 1, "latency": "20us"})
+    manager.commit(manager.apply(first))
+    refused = manager.apply(define("second", contexts=["host1.0"], qos={"class": 2}))
+    assert refused.reason.startswith("slice 'first' may wait ")
+
+
+def arbiter_wait(patience: int, classes: list[int], mine: int, start: list[int]) -> int:
+    """Grants before port `mine` when all ports always ask, by the rule in the arbiter's documentation.
+
+    `start` are the states of the round-robin pointers (one for each class, one for all) and the count of grants that
+    passed over a lower class.
+    """
+    levels = max(classes) + 1
+    pointers, passed = start[:levels], start[levels + 1]
+    everybody, waited = start[levels], 0
+    ports = range(len(classes))
+    top = max(classes)
+    while True:
+        if passed == patience:
+            grant = min(ports, key=lambda port: (port <= everybody, port))
+            everybody, passed = grant, 0
+        else:
+            members = [port for port in ports if classes[port] == top]
+            grant = min(members, key=lambda port: (port <= pointers[top], port))
+            pointers[top] = grant
+            passed += any(level != top for level in classes)
+        if grant == mine:
+            return waited
+        waited += 1
+
+
+@pytest.mark.parametrize("top", [True, False])
+@given(data=st.data())
+def test_bounds_hold_for_the_rule(quad: Card, top: bool, data: st.DataObject) -> None:
+    """Whatever the pointers are, an arbiter that follows its rule never makes a port wait for longer than the bound."""
+    patience = quad.fabric.patience
+    others = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=8))
+    level = max(others) if top else data.draw(st.integers(0, max(others)))
+    mine = data.draw(st.integers(0, len(others)))
+    classes = others[:mine] + [level] + others[mine:]
+    start = [data.draw(st.integers(-1, len(classes) - 1)) for _ in range(max(classes) + 2)]
+    start.append(data.draw(st.integers(0, patience)))
+    waited = arbiter_wait(patience, classes, mine, start)
+    equals = sum(other == level for other in others)
+    bound = equals + 1 + equals // patience if level == max(classes) else (patience + 1) * len(classes)
+    assert waited <= bound
