@@ -43,8 +43,8 @@ lint: $(READY) ## check style, format, types, import rules and spelling
 	@$(BIN)/codespell
 	@echo "lint: clean"
 
-docs: verilog ## write the card's register pages into docs/
-	@$(HARDSLICE) registers $(CARD) --format md > build/registers.md && mv build/registers.md docs/registers.md
+docs: $(READY) ## write the card's register page, docs/registers/<card>.md
+	@$(HARDSLICE) registers $(CARD) --format md --output docs/registers/$(CARD).md
 
 clean: ## remove everything that was generated, build/venv included
 	rm -rf build

@@ -140,7 +140,7 @@ class Card(wiring.Component):
             handover = self.handovers[context.initiator]
             m.d.comb += [
                 getattr(meter, f"owner_slice{context.index}").eq(getattr(handover, f"slice{context.number}")),
-                getattr(meter, f"owner_owned{context.index}").eq(getattr(handover, f"owned{context.number}")),
+                getattr(meter, f"owner_owned{context.index}").eq(getattr(handover, f"charged{context.number}")),
             ]
         for s in range(plan.slices):
             m.d.comb += [

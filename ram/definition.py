@@ -166,8 +166,8 @@ class Source:
 
 
 def _explain(error: ValidationError, source: Source) -> Refusal:
-    # Of the alternatives of a union, the one that understood most is the one that was meant.
-    first = max(error.errors(), key=lambda found: len(found["loc"]))
+    # A wrong name is the cause of a missing one; of the alternatives of a union, the one that went farthest was meant.
+    first = max(error.errors(), key=lambda found: (found["type"] == "extra_forbidden", len(found["loc"])))
     known = set(SliceDefinition.model_fields) | {"class"}
     for model in (MemoryDefinition, ShareDefinition, ExtentDefinition, PcieDefinition, Qos):
         known |= set(model.model_fields)

@@ -1,7 +1,14 @@
 """The recorder: a simulation-only Verilog module, bound to a card, that writes down what happens at its ports.
 
-It sees what a logic analyser on the card's pins would see, no internal signal. Everything that `sim.judge` knows of
-a run beyond the manifest and the bench's marks comes from its files; ``docs/simulation.md`` has their format.
+It sees what a logic analyser on the card's pins would see, no internal signal. With ``+trace=<folder>`` it writes:
+
+``events.txt``
+    A line for each handshake, ``<cycle> <port> <channel> <fields>``, and for each change of a signal beside AXI,
+    ``<cycle> <port> <signal> <value>``; the card's own signals have the port ``-``. The cycle is decimal, the rest
+    hexadecimal. Nothing is written while `rst` is high but `rst` itself.
+``signals_<initiator>.txt``, with ``+signals``
+    First a line with the names and widths of all signals of the port, most significant first. Then
+    ``<cycle> <value of all of them>`` whenever it differs from the cycle before.
 """
 
 from pathlib import Path

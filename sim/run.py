@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from .judge import judge
 from .judge.verdicts import table
 from .recorder import write_recorder
 from .report import write_report
-from .scenarios import SCENARIOS
+from .scenarios import SCENARIOS, STOPPED
 
 DEFAULT_SEED = 1
 CACHE = Path("cache", "verilator")
@@ -35,11 +35,12 @@ HEARTBEAT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Run:
-    """One simulation: a scenario in one of its variants; `directory` gets its trace."""
+    """One simulation: a scenario in one of its variants, below `traces`; it begins when the run `after` has ended."""
 
     scenario: str
     variant: str | None
-    directory: Path
+    traces: Path
+    after: "Run | None" = None
 
     @property
     def name(self) -> str:
@@ -47,19 +48,31 @@ class Run:
         return f"{self.scenario}-{self.variant}" if self.variant else self.scenario
 
     @property
+    def directory(self) -> Path:
+        """Where its trace goes."""
+        return self.traces / self.name
+
+    @property
     def marks(self) -> Path:
         """What the scenario notes."""
         return self.directory / "marks.jsonl"
 
+    def noted(self) -> list[dict[str, Any]]:
+        """What the scenario has noted so far."""
+        if not self.marks.is_file():
+            return []
+        lines = self.marks.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def stopped(self) -> int | None:
+        """Cycle in which its traffic was told to stop."""
+        return next((mark["cycle"] for mark in self.noted() if mark["kind"] == STOPPED), None)
+
     def stage(self) -> str:
-        """What the scenario last noted, for people."""
-        try:
-            lines = self.marks.read_text(encoding="utf-8").splitlines()
-            last = json.loads(lines[-1])
-        except (OSError, ValueError, IndexError):
-            return "starts"
-        named = (json.loads(line) for line in reversed(lines) if line.startswith("{") and '"name"' in line)
-        return f"cycle {last['cycle']}: {next((mark.get('name') for mark in named if mark.get('name')), last['kind'])}"
+        """Where the scenario is, for people."""
+        noted = self.noted()
+        named = [mark["name"] for mark in noted if mark["kind"] in ("phase_begin", "transition_begin")]
+        return f"cycle {noted[-1]['cycle']}: {named[-1]}" if named else "starts"
 
 
 def runs(scenarios: Sequence[str] | None, traces: Path) -> list[Run]:
@@ -67,48 +80,63 @@ def runs(scenarios: Sequence[str] | None, traces: Path) -> list[Run]:
     for name in scenarios or ():
         if name not in SCENARIOS:
             raise Refusal(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
-    chosen = [(name, variant) for name in SCENARIOS if not scenarios or name in scenarios for variant in SCENARIOS[name]]
-    return [Run(name, variant, traces / (f"{name}-{variant}" if variant else name)) for name, variant in chosen]
+    result: list[Run] = []
+    for name in SCENARIOS:
+        first = None
+        for variant in SCENARIOS[name] if not scenarios or name in scenarios else ():
+            result.append(Run(name, variant, traces, first))
+            first = first or result[-1]
+    return result
 
 
 def play(built: BuiltSimulation, run: Run, settings: dict[str, Any]) -> str:
     """Run one simulation; returns what went wrong, or nothing.
 
     The scenario finds its settings in a file: `scenario`, `variant`, `seed`, `command`, and the paths `manifest`,
-    `card` (the description, beside which the slices stand) and `marks`.
+    `card` (the description, beside which the slices stand) and `marks`, and `until`, the cycle in which an earlier
+    variant stopped its traffic, or null.
     """
-    run.directory.mkdir(parents=True)
+    run.directory.mkdir(parents=True, exist_ok=True)
     file = run.directory / "settings.json"
-    content = settings | {"scenario": run.scenario, "variant": run.variant, "marks": str(run.marks)}
+    until = run.after.stopped() if run.after else None
+    if run.after and until is None:
+        return f"not run, since {run.after.name} did not come to its end"
+    content = settings | {"scenario": run.scenario, "variant": run.variant, "marks": str(run.marks), "until": until}
     file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     plusargs = [f"+run={file}", f"+trace={run.directory}", *([TWINS] if run.variant else [])]
-    environment = {"PYTHONWARNINGS": "ignore", "PYTHONOPTIMIZE": ""}
+    environment = {"PYTHONWARNINGS": "ignore"}
     try:
         results = built.run(
-            "sim.scenarios.play", directory=run.directory, seed=settings["seed"], environment=environment, plusargs=plusargs
+            "sim.scenarios.play",
+            directory=run.directory,
+            seed=settings["seed"],
+            environment=environment,
+            plusargs=plusargs,
         )
     except SimulationError as error:
         return str(error)
-    return "; ".join(f"{' '.join(case.message.split())}, log: {results.log}" for case in results.cases if not case.passed)
+    return "; ".join(
+        f"{' '.join(case.message.split())}, log: {results.log}" for case in results.cases if not case.passed
+    )
 
 
 def play_all(built: BuiltSimulation, todo: list[Run], settings: dict[str, Any], console: Console) -> bool:
     """Run all simulations, as many at once as there are processors; returns whether all came to their end."""
     started = time.monotonic()
     good = True
-    with ThreadPoolExecutor(max(1, min(len(todo), os.cpu_count() or 1))) as pool:
-        waiting: dict[Future[str], Run] = {pool.submit(play, built, run, settings): run for run in todo}
-        while waiting:
-            done, _ = wait(waiting, timeout=HEARTBEAT_SECONDS, return_when="FIRST_COMPLETED")
-            seconds = f"{time.monotonic() - started:4.0f} s"
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        playing = {pool.submit(play, built, run, settings): run for run in todo if run.after not in todo}
+        while playing:
+            done, _ = wait(playing, timeout=HEARTBEAT_SECONDS, return_when="FIRST_COMPLETED")
+            lines = [(run, run.stage()) for future, run in playing.items() if not done and future.running()]
             for future in done:
-                run = waiting.pop(future)
+                run = playing.pop(future)
                 wrong = future.result()
                 good &= not wrong
-                console.print(f"{seconds}  {run.name}: {wrong or 'done, ' + run.stage()}", highlight=False, markup=False)
-            if not done:
-                for run in (run for future, run in waiting.items() if future.running()):
-                    console.print(f"{seconds}  {run.name}: {run.stage()}", highlight=False, markup=False)
+                lines.append((run, wrong or f"done, {run.stage()}"))
+                playing |= {pool.submit(play, built, other, settings): other for other in todo if other.after is run}
+            for run, text in lines:
+                console.print(f"{time.monotonic() - started:4.0f} s  {run.name}: {text}", highlight=False, markup=False)
     return good
 
 

@@ -29,6 +29,8 @@ class Handover(wiring.Component):
         A command ends in this cycle.
     slice{n}, owned{n} : Out
         Owner of context n; nobody after reset.
+    charged{n} : Out(1)
+        Context n has a slice that is charged for what it does: like `owned`, but it stays until the drain has ended.
     drained : In(contexts)
         Nothing of the context is on its way, reads and writes.
     isolate, reset, hold : Out(1)
@@ -53,6 +55,7 @@ class Handover(wiring.Component):
                 "finished": Out(1),
                 **{f"slice{n}": Out(plan.slice_bits) for n in contexts},
                 **{f"owned{n}": Out(1) for n in contexts},
+                **{f"charged{n}": Out(1) for n in contexts},
                 "drained": In(len(initiator.contexts)),
                 "isolate": Out(1),
                 "reset": Out(1, init=attached),
@@ -85,7 +88,7 @@ class Handover(wiring.Component):
         with m.If(self.command):
             m.d.sync += self.refused.eq((self.phase != IDLE) | ~acceptable)
 
-        owners = [(getattr(self, f"slice{n}"), getattr(self, f"owned{n}")) for n in range(contexts)]
+        owners = [tuple(getattr(self, f"{what}{n}") for what in ("slice", "owned", "charged")) for n in range(contexts)]
         with m.Switch(self.phase):
             with m.Case(IDLE):
                 with m.If(self.command & acceptable):
@@ -100,7 +103,7 @@ class Handover(wiring.Component):
                 with m.If(self.rekey_held):
                     m.d.sync += self.phase.eq(BLOCK)
             with m.Case(BLOCK):
-                for n, (_, owned) in enumerate(owners):
+                for n, (_, owned, _) in enumerate(owners):
                     with m.If(context == n):
                         m.d.sync += owned.eq(0)
                 if port.has_reset:
@@ -116,9 +119,9 @@ class Handover(wiring.Component):
                 with m.If(countdown == 0):
                     m.d.sync += self.phase.eq(ASSIGN)
             with m.Case(ASSIGN):
-                for n, (owner, owned) in enumerate(owners):
+                for n, (owner, owned, charged) in enumerate(owners):
                     with m.If(context == n):
-                        m.d.sync += [owner.eq(new_slice), owned.eq(assign)]
+                        m.d.sync += [owner.eq(new_slice), owned.eq(assign), charged.eq(assign)]
                 m.d.sync += self.phase.eq(GRANT if is_device else RELEASE)
             with m.Case(GRANT):
                 with m.If(self.rekey_finished):

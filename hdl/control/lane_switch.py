@@ -21,7 +21,8 @@ class LaneSwitch(wiring.Component):
 
     A lane that belongs to nobody transmits zeros, and a lane that a controller does not have receives zeros.
 
-    Latency: 1 cycle in each direction. A command is in the status in the next cycle and steers the lanes in the third.
+    Latency: 1 cycle in each direction. A command is in the status in the next cycle; the words of the cycle after it are
+    the first that go its way.
 
     Members
     -------

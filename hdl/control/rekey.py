@@ -91,6 +91,7 @@ class Rekey(wiring.Component):
         by_handover = Signal()
         acceptable = Signal()
         at_end = Signal()
+        scrubs = Signal()
         m.d.comb += [
             self.revoke.eq(self.phase != IDLE),
             self.drain.eq((self.phase == DRAIN) | (self.phase == REVOKE)),
@@ -98,6 +99,7 @@ class Rekey(wiring.Component):
             self.key_write.eq(self.phase == GRANT),
             self.key_granule.eq(self.progress),
             self.key_value.eq(new_key),
+            scrubs.eq(wants_scrub & ~by_handover),
             at_end.eq(self.progress == self.revoke_last),
         ]
         if target.device is None:
@@ -135,7 +137,7 @@ class Rekey(wiring.Component):
                 m.d.sync += self.phase.eq(DRAIN)
             with m.Case(DRAIN):
                 with m.If(self.drained):
-                    m.d.sync += self.phase.eq(Mux(by_handover, HOLD, Mux(wants_scrub, SCRUB, GRANT)))
+                    m.d.sync += self.phase.eq(Mux(by_handover, HOLD, Mux(scrubs, SCRUB, GRANT)))
             with m.Case(SCRUB):
                 with m.If(scrubbed):
                     m.d.sync += self.phase.eq(FLUSH)

@@ -1,6 +1,6 @@
 """Where reads enter the fabric."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -73,6 +73,7 @@ class IngressRead(wiring.Component):
         routed = translate.o.payload
         request = routed.request
         denied = Signal()
+        has_budget = Signal()
         may_go = Signal()
         sent = Signal()
         denial_layout = data.StructLayout({"head": layouts.response(plan), "length": 8})
@@ -81,9 +82,10 @@ class IngressRead(wiring.Component):
         denial = data.View(denial_layout, denials.r_data)
         m.d.comb += [
             denied.eq(routed.kind != 0),
+            has_budget.eq(self.eligible.bit_select(request.slice, 1)),
             ledger.id.eq(request.id),
             ledger.destination.eq(Cat(routed.destination, denied)),
-            may_go.eq(translate.o.valid & ledger.may_go & (denied | Array(self.eligible)[request.slice])),
+            may_go.eq(translate.o.valid & ledger.may_go & (denied | has_budget)),
             self.request.eq(request),
             self.request_class.eq(routed["class"]),
             self.request_valid.eq(routed.destination & may_go.replicate(targets)),

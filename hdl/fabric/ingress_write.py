@@ -1,6 +1,6 @@
 """Where writes enter the fabric."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -82,6 +82,7 @@ class IngressWrite(wiring.Component):
         routed = translate.o.payload
         request = routed.request
         denied = Signal()
+        has_budget = Signal()
         started = Signal()
         may_go = Signal()
         sent = Signal()
@@ -93,15 +94,12 @@ class IngressWrite(wiring.Component):
         denial_in = Signal(denial_layout)
         m.d.comb += [
             denied.eq(routed.kind != 0),
+            has_budget.eq(self.eligible.bit_select(request.slice, 1)),
             data_valid.eq(data_skid.o.valid | self.isolate),
             ledger.id.eq(request.id),
             ledger.destination.eq(Cat(routed.destination, denied)),
             # Once the first beat has left, the rest of the burst follows whatever the budget says.
-            may_go.eq(
-                translate.o.valid
-                & data_valid
-                & (started | (ledger.may_go & (denied | Array(self.eligible)[request.slice])))
-            ),
+            may_go.eq(translate.o.valid & data_valid & (started | (ledger.may_go & (denied | has_budget)))),
             self.request.eq(request),
             self.request_class.eq(routed["class"]),
             self.request_valid.eq(routed.destination & may_go.replicate(targets)),

@@ -91,10 +91,17 @@ class Translate(wiring.Component):
         targets = len(plan.targets)
         context_bits = bits_for(contexts)
 
-        m.submodules.skid = skid = Skid(address_layout(plan))
-        wiring.connect(m, wiring.flipped(self.i), skid.i)
-        m.d.comb += skid.clear.eq(self.clear)
-        arriving = skid.o.payload
+        # The time stamp is taken at the port, so that the latency counters see the wait behind it as well.
+        stamped = data.StructLayout({"address": address_layout(plan), "birth": layouts.BIRTH_BITS})
+        m.submodules.skid = skid = Skid(stamped)
+        m.d.comb += [
+            skid.i.valid.eq(self.i.valid),
+            self.i.ready.eq(skid.i.ready),
+            skid.i.payload.address.eq(self.i.payload),
+            skid.i.payload.birth.eq(self.now),
+            skid.clear.eq(self.clear),
+        ]
+        arriving = skid.o.payload.address
 
         # An entry holds the one-hot target already masked by permission and connectivity: it is the request vector.
         entry_layout = data.StructLayout({"target": targets, "granule": plan.physical_granule_bits})
@@ -150,7 +157,7 @@ class Translate(wiring.Component):
                 slice1.eq(Array(getattr(self, f"slice{n}") for n in range(contexts))[context]),
                 owned1.eq(owned),
                 inside1.eq((arriving.addr >> plan.granule_bits) < plan.window_granules),
-                birth1.eq(self.now),
+                birth1.eq(skid.o.payload.birth),
             ]
 
         # Stage 2: the request as the switch takes it.

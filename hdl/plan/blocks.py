@@ -102,7 +102,7 @@ def _fault() -> list[Register]:
         _register(
             "LOST",
             0x4,
-            "Denials that found the log full, since reset, modulo 2**32.",
+            "Denials that did not get into the log (full, or too many at once), since reset, modulo 2**32.",
             Field("count", 0, 32, RO, "Denials."),
         ),
         _register(
@@ -137,8 +137,14 @@ def _slice(plan: Plan) -> list[Register]:
         ("READ_REQUESTS", "Reads that were let through the ingress."),
         ("WRITE_REQUESTS", "Writes that were let through the ingress."),
         ("DENIALS", "Requests that were denied, anywhere."),
-        ("STALLS", "Cycles in which a request of the slice stood at an ingress and could not go on."),
-        ("LONGEST_LATENCY", "Longest time from a request's acceptance to its last response, in cycles, up to 65535."),
+        (
+            "STALLS",
+            "Cycles in which a request of the slice stood at an ingress and could not go on; all ingresses added up.",
+        ),
+        (
+            "LONGEST_LATENCY",
+            "Longest time from acceptance to last response since the snapshot before, in cycles modulo 65536.",
+        ),
     )
     registers = [
         _register("QOS", 0x0, "Arbitration.", Field("class", 0, plan.class_bits, RW, "The higher class goes first.")),
@@ -149,7 +155,12 @@ def _slice(plan: Plan) -> list[Register]:
             Field("rate", 0, 24, RW, "Tokens added per meter period."),
             Field("limited", 31, 1, RW, "0: no limit."),
         ),
-        _register("BURST", 0x8, "Depth of the token bucket.", Field("beats", 0, 16, RW, "Beats.")),
+        _register(
+            "BURST",
+            0x8,
+            "Depth of the token bucket; 0 stops a slice that has a limit.",
+            Field("beats", 0, 16, RW, "Beats."),
+        ),
     ]
     for word, (name, doc) in enumerate(counters):
         text = f"{doc} Value of the last snapshot."

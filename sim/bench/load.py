@@ -28,7 +28,14 @@ class Load:
     """
 
     def __init__(
-        self, port: Initiator, context: int, region: Region, *, beats: int = 16, write: bool = False, outstanding: int = 4
+        self,
+        port: Initiator,
+        context: int,
+        region: Region,
+        *,
+        beats: int = 16,
+        write: bool = False,
+        outstanding: int = 4,
     ) -> None:
         self.running = True
         step = min(beats * port.width, BOUNDARY)
@@ -46,7 +53,8 @@ class Load:
         # Contexts of one port must not use each other's IDs: an ID's answers come in order.
         own = port.ids // port.contexts
         self._tasks: list[Any] = [
-            cocotb.start_soon(worker((context * own + number % max(1, own)) % port.ids)) for number in range(outstanding)
+            cocotb.start_soon(worker((context * own + number % max(1, own)) % port.ids))
+            for number in range(outstanding)
         ]
 
     async def stop(self) -> None:

@@ -52,7 +52,12 @@ class Window:
             if region.target in self.port.targets:
                 rights = {"readable": int(region.readable), "writable": int(region.writable)}
                 await fill(
-                    self.index, region.base // granule, region.length // granule, region.target, region.granule, **rights
+                    self.index,
+                    region.base // granule,
+                    region.length // granule,
+                    region.target,
+                    region.granule,
+                    **rights,
                 )
 
     def spare(self, holding: Holding, count: int) -> int:

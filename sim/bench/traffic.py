@@ -15,7 +15,6 @@ from .burst import random_burst
 from .marks import CLOCK_PERIOD
 from .ports import Initiator
 
-
 TURN_CYCLES = 8
 """How often :meth:`Traffic.turn` looks."""
 

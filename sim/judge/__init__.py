@@ -4,6 +4,8 @@ It works on files alone and knows the card by its manifest and the architecture'
 with the RTL, the RAM or the bench models.
 """
 
+import gc
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,13 +145,14 @@ def _hitless(builder: _Builder, found: Comparison) -> None:
     builder.add("hitless_growth", "G4", wrong, shown)
 
 
-def judge_runs(manifest: dict[str, Any], traces: list[Trace], command: str) -> Judgement:
-    """Check runs, each by itself and twins against each other."""
+def judge_runs(
+    manifest: dict[str, Any], traces: Sequence[Trace], command: str, broken: Sequence[str] = ()
+) -> Judgement:
+    """Check runs, each by itself and twins against each other; `broken` says what is wrong with others."""
     builder = _Builder(command)
     judgement = Judgement(builder.verdicts, {trace.name: judge_run(manifest, trace) for trace in traces})
     results = judgement.results
-    wrong = [f"{trace.name} did not end" for trace in traces if not trace.noted("end")]
-    wrong += [] if traces else ["there is no trace"]
+    wrong = [*broken, *(f"{trace.name} did not end" for trace in traces if not trace.noted("end"))]
     builder.add("completed", "", wrong, [figure("runs", len(traces), "")])
     for check, guarantee in CHECKS.items():
         if check == "lanes" and not manifest["pcie"]["lanes"]:
@@ -222,12 +225,28 @@ def _figures(manifest: dict[str, Any], results: dict[str, Result]) -> list[Figur
 def judge(manifest: dict[str, Any], traces: Path, out: Path, command: str) -> Judgement:
     """Judge every run below `traces` and write the verdicts to ``<out>/sim.json``.
 
+    A run whose trace cannot be read is red in the check ``completed``.
+
     Raises
     ------
     TraceError
-        A trace is missing, cut off, or of another card; one line.
+        A trace is of another card, or none can be read; one line.
     """
     folders = sorted(path for path in traces.iterdir() if path.is_dir()) if traces.is_dir() else []
-    judgement = judge_runs(manifest, [read_trace(folder) for folder in folders], command)
+    read: list[Trace] = []
+    broken: list[TraceError] = []
+    # Millions of small objects, none of them in a cycle: looking for cycles would take a third of the time.
+    gc.disable()
+    try:
+        for folder in folders:
+            try:
+                read.append(read_trace(folder))
+            except TraceError as error:
+                broken.append(error)
+        if not read:
+            raise broken[0] if broken else TraceError(f"{traces}: there is no trace; run the simulation first")
+        judgement = judge_runs(manifest, read, command, [str(error) for error in broken])
+    finally:
+        gc.enable()
     write_json(judgement.verdicts, out / "sim.json")
     return judgement

@@ -190,7 +190,7 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
 
     for mark in transitions:
         grower = mark.get("grows")
-        if grower is None or mark["what"] != "grow":
+        if grower is None or mark["what"] not in ("grow", "move"):
             continue
         end = next(end for _, end, other in changed.trace.spans("transition") if other is mark)
         own = [[one for one in run.asked if one.slice == grower] for run in (quiet, changed)]

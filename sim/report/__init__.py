@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..judge import Judgement
-from ..judge.figures import Figure, curves
+from ..judge.figures import curves
 from ..judge.scoreboard import Result
 from ..judge.verdicts import figure_text
 from . import card, quality, svg, timeline
@@ -66,13 +66,26 @@ def _holds(held: dict[str, Any], manifest: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _legend(before: Owners, after: Owners, manifest: dict[str, Any]) -> list[Legend]:
+def _names(owners: list[Owners]) -> dict[int, str]:
+    """Names of each slice; a number that was released and used again has several."""
+    found: dict[int, list[str]] = {}
+    for held in owners:
+        for number, slice_ in held.items():
+            names = found.setdefault(int(number), [])
+            if slice_["name"] not in names:
+                names.append(slice_["name"])
+    return {number: ", then ".join(names) for number, names in found.items()}
+
+
+def _legend(before: Owners, after: Owners, names: dict[int, str], manifest: dict[str, Any]) -> list[Legend]:
     legend = []
     for number in sorted({*before, *after}, key=int):
         held = after.get(number) or before[number]
         gone = "" if number in after else " (released)"
         tenant = held.get("tenant") or ""
-        legend.append(Legend(int(number), held["name"] + gone, tenant, svg.colour(int(number)), _holds(held, manifest)))
+        legend.append(
+            Legend(int(number), names[int(number)] + gone, tenant, svg.colour(int(number)), _holds(held, manifest))
+        )
     return legend
 
 
@@ -115,13 +128,12 @@ def _context(manifest: dict[str, Any], judgement: Judgement) -> dict[str, Any]:
     names: dict[int, str] = {}
     start = 0
     if owners:
-        for held in owners:
-            names |= {int(number): slice_["name"] for number, slice_ in held.items()}
+        names = _names(owners)
         start = next(mark["cycle"] for mark in main.trace.noted("phase_begin") if mark.get("owners"))
         context |= {
             "before": card.draw(manifest, owners[0], "the card before"),
             "after": card.draw(manifest, owners[-1], "the card after"),
-            "legend": _legend(owners[0], owners[-1], manifest),
+            "legend": _legend(owners[0], owners[-1], names, manifest),
             "changes": _changes(main, start),
         }
     quiet = _quiet(judgement, main)
@@ -153,10 +165,6 @@ def _number(value: float | int) -> str:
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.3f}"
 
 
-def _figure(figure: Figure) -> str:
-    return figure_text(figure)
-
-
 def write_report(manifest: dict[str, Any], judgement: Judgement, path: Path) -> Path:
     """Write the page to `path`; returns it."""
     environment = Environment(
@@ -166,7 +174,7 @@ def write_report(manifest: dict[str, Any], judgement: Judgement, path: Path) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "figure": _figure, "slice_colour": svg.colour}
+    environment.filters |= {"number": _number, "figure": figure_text, "slice_colour": svg.colour}
     page = environment.get_template(TEMPLATE).render(_context(manifest, judgement))
     part = path.with_suffix(".part")
     part.write_text(page, encoding="utf-8")

@@ -1,10 +1,16 @@
 """What `make sim` plays on a card. Each module has one coroutine, ``run(setting)``."""
 
 SCENARIOS: dict[str, tuple[str | None, ...]] = {
-    "bring_up": (None,),
-    "isolation": (None,),
     "hitless": ("changed", "quiet"),
+    "isolation": (None,),
+    "bring_up": (None,),
     "qos": (None,),
     "figures": (None,),
 }
-"""Scenarios by name, and the variants in which each is run with the same seed."""
+"""Scenarios by name, the longest first, and the variants that each is run in with the same seed.
+
+A second variant is run after the first, until the cycle in which that one noted `STOPPED`.
+"""
+
+STOPPED = "stopped"
+"""Kind of the mark that says when a scenario has told its traffic to stop."""

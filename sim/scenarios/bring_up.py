@@ -55,7 +55,9 @@ async def refused_everywhere(setting: Setting, step: str) -> None:
             bursts = [
                 random_burst(rng, 0, end, port.size_max, id=rng.randrange(port.ids), user=user) for _ in range(BURSTS)
             ]
-            await all_of(port, rng, bursts + illegal_bursts(rng.randrange(end // BOUNDARY) * BOUNDARY, port.size_max, user=user))
+            await all_of(
+                port, rng, bursts + illegal_bursts(rng.randrange(end // BOUNDARY) * BOUNDARY, port.size_max, user=user)
+            )
 
     for task in [cocotb.start_soon(attack(port)) for port in card.initiators if not port.in_reset]:
         await task

@@ -52,7 +52,8 @@ def describe(card: Card, before: Inventory, after: Inventory) -> dict[str, Any]:
         "targets": [card.targets[target].name for target in sorted({target for target, _ in places})],
         "grows": grows,
         "gained": [
-            {"target": card.targets[target].name, "first": first, "count": count} for target, first, count in runs(gained)
+            {"target": card.targets[target].name, "first": first, "count": count}
+            for target, first, count in runs(gained)
         ],
         "bytes": moved * card.fabric.granule or None,
         "scrub": bool(gained) if moved else None,

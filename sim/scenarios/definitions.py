@@ -65,7 +65,9 @@ def made_up(card: Card) -> list[SliceDefinition]:
         if index == 0 and devices:
             content["devices"] = devices[:1]
         if index == 0 and card.pcie.devices:
-            lanes = max(width for width in card.pcie.widths if width <= min(card.pcie.lanes, card.pcie.devices[0].lanes))
+            lanes = max(
+                width for width in card.pcie.widths if width <= min(card.pcie.lanes, card.pcie.devices[0].lanes)
+            )
             content["pcie"] = [{"device": card.pcie.devices[0].name, "lanes": lanes}]
         result.append(SliceDefinition.model_validate(content))
     return result

@@ -70,7 +70,9 @@ async def every_granule(setting: Setting) -> None:
         part = places
         if window.port.kind != "device":
             share = -(-len(places) // len(others))
-            number = [entry for entry in holding.contexts if entry[0].kind != "device"].index((window.port, window.context))
+            number = [entry for entry in holding.contexts if entry[0].kind != "device"].index(
+                (window.port, window.context)
+            )
             part = places[number * share : (number + 1) * share]
         await probe(window, part, rng)
 
@@ -132,7 +134,8 @@ async def granule_ends(setting: Setting) -> None:
             page = slot * card.granule + card.granule - BOUNDARY
             last, following = page + BOUNDARY, slot * card.granule + card.granule
             bursts = [
-                Burst(last - port.width * beats, beats, port.size_max, id=beats % port.ids, **fields) for beats in (1, 2, 16)
+                Burst(last - port.width * beats, beats, port.size_max, id=beats % port.ids, **fields)
+                for beats in (1, 2, 16)
             ]
             bursts += [Burst(following, beats, port.size_max, **fields) for beats in (1, 2, 16)]
             bursts += [Burst(last - 1, 1, port.size_max, **fields), Burst(last - 1, 1, 0, **fields)]

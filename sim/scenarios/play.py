@@ -17,7 +17,7 @@ from .setting import Setting
 
 @cocotb.test()
 async def play(dut: object) -> None:
-    """One scenario on one card; see :func:`sim.run.settings` for the file."""
+    """One scenario on one card; see :func:`sim.run.play` for the file."""
     settings = json.loads(Path(str(cocotb.plusargs["run"])).read_text(encoding="utf-8"))
     manifest = json.loads(Path(settings["manifest"]).read_text(encoding="utf-8"))
     description = load_card(Path(settings["manifest"]))
@@ -26,7 +26,8 @@ async def play(dut: object) -> None:
         named = {name: settings[name] for name in ("scenario", "variant", "seed", "command")}
         mark("run", hash=manifest["hash"], **named)
         card = Card(dut, manifest, settings["seed"], mark)
-        setting = Setting(card, description, definitions(Path(settings["card"]), description), settings["variant"])
+        slices = definitions(Path(settings["card"]), description)
+        setting = Setting(card, description, slices, settings["variant"], settings["until"])
         started = time.monotonic()
         await scenario.run(setting)
         mark("wall", cycles=now(), seconds=round(time.monotonic() - started, 3))

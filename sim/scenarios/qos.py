@@ -60,7 +60,10 @@ async def run(setting: Setting) -> None:
     steps: list[tuple[str, dict[str, dict[str, Any]]]] = [
         ("equal contracts", {}),
         (f"{left} is limited to a quarter", {left: {"limit": limit(0.25), "burst": burst}}),
-        ("both are limited", {left: {"limit": limit(0.25), "burst": burst}, right: {"limit": limit(0.5), "burst": burst}}),
+        (
+            "both are limited",
+            {left: {"limit": limit(0.25), "burst": burst}, right: {"limit": limit(0.5), "burst": burst}},
+        ),
     ]
     if highest:
         steps.append((f"{right} has the highest class", {right: {"class": highest}}))
@@ -76,9 +79,7 @@ async def run(setting: Setting) -> None:
 
 async def _saturate(setting: Setting, title: str, *, write: bool) -> None:
     holdings: list[Holding] = [setting.holding(name) for name in SLICES]
-    loads = [
-        Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings
-    ]
+    loads = [Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings]
     await cycles(SETTLE_CYCLES)
     target = setting.card.targets[holdings[0].regions[0].target].name
     with setting.phase(title, what="qos", target=target, slices=[holding.number for holding in holdings]):

@@ -13,6 +13,7 @@ from ..bench.holding import Holding, common_regions, holding, owners
 from ..bench.traffic import Pace, Traffic
 from .change import describe
 
+
 class Setting:
     """A card on the bench with its RAM.
 
@@ -25,6 +26,8 @@ class Setting:
         The slices that the scenario runs.
     variant : str or None
         Of the scenario.
+    until : int or None
+        Cycle in which an earlier variant stopped its traffic.
 
     Members
     -------
@@ -35,9 +38,11 @@ class Setting:
     """
 
     def __init__(
-        self, card: Card, description: CardDescription, definitions: list[SliceDefinition], variant: str | None
-    ) -> None:
-        self.card, self.description, self.definitions, self.variant = card, description, definitions, variant
+        self, card: Card, description: CardDescription, definitions: list[SliceDefinition],
+        variant: str | None = None, until: int | None = None,
+    ) -> None:  # fmt: skip
+        self.card, self.description, self.definitions = card, description, definitions
+        self.variant, self.until = variant, until
         self.manager = Manager(description)
         self.traffic: dict[str, Traffic] = {}
 
@@ -68,7 +73,9 @@ class Setting:
     @contextmanager
     def phase(self, name: str, **measure: Any) -> Iterator[None]:
         """A stretch of the run during which nobody's resources change."""
-        self.card.mark("phase_begin", name=name, owners=owners(self.description, self.inventory), measure=measure or None)
+        self.card.mark(
+            "phase_begin", name=name, owners=owners(self.description, self.inventory), measure=measure or None
+        )
         yield
         self.card.mark("phase_end", name=name)
 

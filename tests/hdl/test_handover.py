@@ -50,6 +50,7 @@ def test_host_context_waits_for_its_drain_and_leaves_the_others_alone():
             assert _owners(ctx, engine, 4)[2] in ((1, 5), (0, 5)), "assigned before the drain"
         assert HANDOVER_PHASES[ctx.get(engine.phase)] == "drain"
         assert _owners(ctx, engine, 4)[2] == (0, 5), "denied while it changes hands"
+        assert ctx.get(engine.charged2) == 1, "what it had sent is still charged to its old slice"
         ctx.set(engine.drained, 0b1111)
         await _until_idle(ctx, engine)
         assert _owners(ctx, engine, 4)[2] == (1, 3)

@@ -8,8 +8,8 @@ from .fake_card import FakeCard
 def check_agreement(fake: FakeCard, card: Card, inventory: Inventory) -> None:
     """Compare every table of the card with what people are told about the inventory.
 
-    Nothing here uses the RAM's own image of the registers: keys and rights are compared with `Inventory.holding`, windows
-    with `Inventory.layout`.
+    Nothing here uses the RAM's own image of the registers: keys and rights are compared with `Inventory.holding`,
+    windows with `Inventory.layout`.
     """
     assert fake.registers["identity", 0, "GENERATION"] == inventory.generation
     numbers = {owner.name: owner.index for owner in inventory.slices}
@@ -21,13 +21,13 @@ def check_agreement(fake: FakeCard, card: Card, inventory: Inventory) -> None:
             readers = sum(1 << numbers[name] for name in holding.rights)
             writers = sum(1 << numbers[name] for name, rights in holding.rights.items() if rights == "read-write")
             assert (fake.readers(index, granule), fake.writers(index, granule)) == (readers, writers), where
-    ports = {card.context[port].index: owner for owner in numbers for port in inventory.ports(card, owner)}
-    assert fake.owners == {context: numbers[owner] for context, owner in ports.items()}
-    for context, owner in ports.items():
+    ports = {card.context[port].index: name for name in numbers for port in inventory.ports(card, name)}
+    assert fake.owners == {context: numbers[name] for context, name in ports.items()}
+    for context, name in ports.items():
         reach = card.initiators[card.contexts[context].initiator].targets
         expected = {
             granule: (card.target[place.target], place.granule, place.readable, place.writable)
-            for granule, place in inventory.layout(card, owner).items()
+            for granule, place in inventory.layout(card, name).items()
             if card.target[place.target] in reach
         }
         assert fake.windows[context] == expected, card.contexts[context].name

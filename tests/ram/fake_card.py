@@ -18,7 +18,7 @@ class FakeCard:
     keys : dict
         (target, granule) to key; missing is key 0.
     written, residue : set
-        (target, granule) of memory that was written since it was last scrubbed: under its present key, or an earlier one.
+        (target, granule) of memory that was written since its last scrub: under its present key, or an earlier one.
     rights : dict
         "READ" and "WRITE": list of bitmaps by key.
     windows : list of dict
@@ -37,7 +37,11 @@ class FakeCard:
         for name, block in manifest["registers"].items():
             for member in range(len(block["members"])):
                 for register, described in block["registers"].items():
-                    self.decode[block["base"] + member * block["stride"] + described["offset"]] = (name, member, register)
+                    self.decode[block["base"] + member * block["stride"] + described["offset"]] = (
+                        name,
+                        member,
+                        register,
+                    )
                     self.registers[name, member, register] = sum(
                         field["reset"] << field["lsb"] for field in described["fields"].values()
                     )
@@ -49,7 +53,9 @@ class FakeCard:
         self.keys: dict[tuple[int, int], int] = {}
         self.written: set[tuple[int, int]] = set()
         self.residue: set[tuple[int, int]] = set()
-        self.windows = [{granule: (rng.randrange(2), granule, True, True) for granule in rubbish} for _ in range(contexts)]
+        self.windows = [
+            {granule: (rng.randrange(2), granule, True, True) for granule in rubbish} for _ in range(contexts)
+        ]
         self.owners: dict[int, int] = {}
         self.lanes: dict[int, tuple[int, int]] = {}
         self.resets = {n: 0 for n, port in enumerate(manifest["initiators"]) if port["kind"] != "host"}

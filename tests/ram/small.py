@@ -21,7 +21,10 @@ DESCRIPTION: dict[str, Any] = {
         "near": {"kind": "memory", "size": "48KiB"}, "far": {"kind": "memory", "size": "64KiB"},
         "uart": {"kind": "peripheral", "size": "4KiB"},
     },
-    "pcie": {"lanes": 4, "devices": {"disk": {"registers": "8KiB", "lanes": 4}, "modem": {"registers": "4KiB", "lanes": 1}}},
+    "pcie": {
+        "lanes": 4,
+        "devices": {"disk": {"registers": "8KiB", "lanes": 4}, "modem": {"registers": "4KiB", "lanes": 1}},
+    },
     "connectivity": {"crypto": ["near", "far"], "disk_dma": ["far", "disk_registers"]},
 }  # fmt: skip
 

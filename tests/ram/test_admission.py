@@ -54,7 +54,8 @@ def test_guarantees_are_kept_by_limits(quad: Card) -> None:
     manager.commit(manager.apply(define("b", qos={"limit": "500MB/s"})))
     refused = manager.apply(define("c", qos={"limit": "1MB/s"}))
     assert refused.reason == (
-        "at 'bank0' the guarantee of slice 'a' and the limits of b, c are 1MB/s more than its 750MB/s; lower one of them"
+        "at 'bank0' the guarantee of slice 'a' and the limits of b, c are 1MB/s more than its 750MB/s; "
+        "lower one of them"
     )
     elsewhere = SliceDefinition.model_validate(
         {"slice": "c", "memory": [{"name": "m", "size": "4KiB", "targets": ["bank1"]}]}
@@ -67,7 +68,11 @@ def test_a_borrower_counts(quad: Card) -> None:
     manager = Manager(quad)
     for definition in (
         SliceDefinition.model_validate(
-            {"slice": "a", "memory": [{"name": "m", "size": "4KiB", "share": []}], "qos": {"class": 1, "guarantee": "1MB/s"}}
+            {
+                "slice": "a",
+                "memory": [{"name": "m", "size": "4KiB", "share": []}],
+                "qos": {"class": 1, "guarantee": "1MB/s"},
+            }
         ),
         SliceDefinition(slice="b"),
     ):
@@ -91,7 +96,9 @@ def test_latency_is_refused_with_the_number(quad: Card) -> None:
     manager = Manager(quad)
     for definition in example("web"):
         manager.commit(manager.apply(definition))
-    refused = manager.apply(define("late", contexts=["host1.0"], qos={"class": 1, "limit": "1MB/s", "latency": "300us"}))
+    refused = manager.apply(
+        define("late", contexts=["host1.0"], qos={"class": 1, "limit": "1MB/s", "latency": "300us"})
+    )
     assert refused.reason == (
         "slice 'late' may wait 371200ns (37120 cycles) for 'bank0', its contract says 300us; "
         "ask for 371200ns or a higher class"
@@ -143,7 +150,7 @@ def test_bounds_hold_for_the_rule(quad: Card, top: bool, data: st.DataObject) ->
     others = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=8))
     level = max(others) if top else data.draw(st.integers(0, max(others)))
     mine = data.draw(st.integers(0, len(others)))
-    classes = others[:mine] + [level] + others[mine:]
+    classes = [*others[:mine], level, *others[mine:]]
     start = [data.draw(st.integers(-1, len(classes) - 1)) for _ in range(max(classes) + 2)]
     start.append(data.draw(st.integers(0, patience)))
     waited = arbiter_wait(patience, classes, mine, start)

@@ -87,7 +87,7 @@ def test_killed_at_every_access(quad: Card, tmp_path: Path, late: bool) -> None:
         assert again.intent is None
         check_agreement(fake, quad, again.inventory)
         assert again.inventory == answer.after
-        access += 5 if access > 10 else 1
+        access += 8 if access > 10 else 1
     assert access > 100
 
 
@@ -171,7 +171,10 @@ def test_progress_is_reported(quad: Card, tmp_path: Path) -> None:
         (lambda text: "{", "this is not JSON"),
         (lambda text: "[]", "this is not a state file of format 1"),
         (lambda text: text.replace('"format": 1', '"format": 2'), "this is not a state file of format 1"),
-        (lambda text: text.replace('"target": "bank1"', '"target": "bank9"'), "the state is damaged (bank9 is not a memory)"),
+        (
+            lambda text: text.replace('"target": "bank1"', '"target": "bank9"'),
+            "the state is damaged (bank9 is not a memory)",
+        ),
         (lambda text: text.replace('"private_key": 3', '"private_key": 1'), "the state is damaged"),
         (lambda text: text.replace('"first_lane": 0', '"first_lane": "x"'), "slices.0.attachments.0.first_lane"),
         (lambda text: text.replace('"intent": null', '"intent": {}'), "the state is damaged"),

@@ -27,7 +27,9 @@ class Watch:
     def __init__(self, fake: FakeCard, before: Inventory, after: Inventory) -> None:
         self.fake, self.before, self.after = fake, before, after
         self.places = [(i, t, g) for i, t in enumerate(CARD.targets) for g in range(t.keyed)]
-        self.allowed = {(i, g): self._slices(before, t.name, g) | self._slices(after, t.name, g) for i, t, g in self.places}
+        self.allowed = {
+            (i, g): self._slices(before, t.name, g) | self._slices(after, t.name, g) for i, t, g in self.places
+        }
 
     @staticmethod
     def _slices(inventory: Inventory, target: str, granule: int) -> int:

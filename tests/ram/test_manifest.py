@@ -37,7 +37,7 @@ def test_names(quad: Card) -> None:
 def test_fields_are_packed(quad: Card) -> None:
     """In their places; what does not fit is an error, not another field."""
     assert quad.value("window", "FILL", granule=5, target=2, readable=1) == 5 | 2 << 20 | 1 << 28
-    with pytest.raises(ValueError, match="64 does not fit into 6 bits of window.FILL.target"):
+    with pytest.raises(ValueError, match=r"64 does not fit into 6 bits of window\.FILL\.target"):
         quad.value("window", "FILL", target=64)
 
 
@@ -69,7 +69,7 @@ def test_wrong_manifests(spoiled: Any, message: str) -> None:
 
 def test_wrong_files(tmp_path: Path) -> None:
     """Missing, or no JSON."""
-    with pytest.raises(Refusal, match="cannot be read .No such file"):
+    with pytest.raises(Refusal, match=r"cannot be read .No such file"):
         load_card(tmp_path / "manifest.json")
     (tmp_path / "manifest.json").write_text("card: quad")
     with pytest.raises(Refusal, match="this is not JSON"):

@@ -49,7 +49,7 @@ def test_shipped_slices_come_up(card: str, request: pytest.FixtureRequest) -> No
         settle(manager, fake, manager.apply(definition))
     for name in names:
         settle(manager, fake, manager.release(name))
-    assert fake.keys == fake.owners == fake.lanes == {}
+    assert not fake.keys and not fake.owners and not fake.lanes
     assert all(window == {} for context, window in enumerate(fake.windows) if described.contexts[context].name
                in manager.inventory.cleared)  # fmt: skip
 

@@ -1,13 +1,15 @@
 """The judge is silent about a right run, and names each planted fault by the right check."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from synthetic import SLVERR, Synthetic
 
 from sim.judge import Judgement, judge_runs
+from sim.judge import judge as judge_folder
 from sim.judge.events import TraceError, read_trace
+from tests.sim.synthetic import SLVERR, Synthetic
 
 
 def story() -> Synthetic:
@@ -344,3 +346,22 @@ def test_other_card(tmp_path: Path) -> None:
     card.marks[0]["hash"] = "0" * 64
     with pytest.raises(TraceError, match="recorded on another card"):
         judge(card, tmp_path)
+
+
+def test_one_broken_trace_among_others(tmp_path: Path) -> None:
+    """A run that cannot be read is red; the others are judged all the same, and the verdicts are written."""
+    card = story()
+    card.save(tmp_path / "traces" / "good")
+    (tmp_path / "traces" / "dead").mkdir()
+    judgement = judge_folder(card.manifest, tmp_path / "traces", tmp_path, "pytest")
+    assert red(judgement) == {"completed"}
+    written = json.loads((tmp_path / "sim.json").read_text())
+    assert {entry["check"]: entry["verdict"] for entry in written}["completed"] == "fail"
+    assert set(written[0]) == {"check", "guarantee", "verdict", "figures", "command", "detail"}
+
+
+def test_no_trace_at_all(tmp_path: Path) -> None:
+    """Without a trace there is no verdict, and no file."""
+    with pytest.raises(TraceError, match="there is no trace; run the simulation first"):
+        judge_folder(story().manifest, tmp_path / "traces", tmp_path, "pytest")
+    assert not (tmp_path / "sim.json").exists()

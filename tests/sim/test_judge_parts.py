@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from synthetic import Synthetic
 
 from sim.bench.lanes import LANE_BITS
 from sim.judge.bursts import FIXED, INCR, WRAP, beat_addresses, legal
@@ -14,6 +13,7 @@ from sim.judge.lanes import check_lanes
 from sim.judge.memory import Mirror
 from sim.judge.quality import Measurement, Share, judge_shares
 from sim.judge.reference import Reference
+from tests.sim.synthetic import Synthetic
 
 
 def test_history_knows_what_is_uncertain() -> None:

@@ -1,13 +1,11 @@
 """The recorder writes down every handshake and every change at a card's ports, in its cycle, and nothing else."""
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
-from cocotb_tools.runner import get_runner
 
 from hdl.plan import manifest, plan_card
+from sim.build import build_simulation
 from sim.recorder import axi_signals, lite_signals, side_signals, write_recorder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,25 +43,19 @@ def _stand_in(described: dict) -> str:
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of a run in which `sim_recorder.drive` moves the pins."""
+    """Files of a run in which `recorder_pins.drive` moves the pins."""
     directory = tmp_path_factory.mktemp("recorder")
     described = manifest(plan_card(ROOT / "boards" / CARD / "card.yaml"))
     source = directory / f"{CARD}.sv"
     source.write_text(_stand_in(described))
     recorded = write_recorder(described, directory)
-    runner = get_runner("verilator")
-    runner.build(
-        sources=[source, recorded], hdl_toplevel=CARD, build_dir=directory / "build", always=True,
-        build_args=["-Wno-fatal", "-Wno-UNUSEDSIGNAL"],
-    )  # fmt: skip
+    probes = [(f"{CARD}_recorder", "cycle")]
+    built = build_simulation([source, recorded], CARD, ROOT / "build" / "cache" / "verilator", probes=probes)
     output = directory / "trace"
     output.mkdir()
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    runner.test(
-        hdl_toplevel=CARD, test_module="recorder_pins", build_dir=directory / "build", test_dir=directory,
-        plusargs=[f"+trace={output}", "+signals"], extra_env={"PYTHONPATH": path},
-        results_xml=str(directory / "results.xml"),
-    )  # fmt: skip
+    plusargs = [f"+trace={output}", "+signals"]
+    results = built.run("tests.sim.recorder_pins", directory=directory / "run", seed=1, plusargs=plusargs)
+    assert results.passed, results.cases
     return output
 
 

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from test_judge_hitless import judge
-
 from sim.report import write_report
+from tests.sim.synthetic import Synthetic
+from tests.sim.twins import judge
 
 
 def test_page_is_self_contained(tmp_path: Path) -> None:
@@ -17,16 +17,16 @@ def test_page_is_self_contained(tmp_path: Path) -> None:
     assert f"all {len(judgement.verdicts)} verdicts pass" in page
     for name in ("alpha", "beta", "gamma", "delta", "beta grows", "bank3"):
         assert name in page
-    # Before, beta has 8 granules; after, 12: four cells more in its colour on the second picture.
+    # Before, beta has two granules; after, four: two cells more in its colour on the second picture.
     before, after = re.findall(r"<figure><figcaption>.*?</figcaption>(<svg.*?</svg>)", page, re.DOTALL)
     cell = re.compile(r'<rect [^>]*height="8.3"[^>]*fill="#e0782a"')
-    assert (len(cell.findall(before)), len(cell.findall(after))) == (8, 12)
+    assert (len(cell.findall(before)), len(cell.findall(after))) == (2, 4)
 
 
 def test_red_verdict_is_red(tmp_path: Path) -> None:
     """A failed check shows in the page's head and with its reason."""
 
-    def lose(card) -> None:
+    def lose(card: Synthetic) -> None:
         card.events["host1", "B"].pop()
 
     judgement = judge(tmp_path, lose)

@@ -1,0 +1,65 @@
+"""Faults planted in the shipped Verilog, and which verdict must turn red for each."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One planted fault.
+
+    Members
+    -------
+    name : str
+    module : str
+        Unit that is changed, without card and number; every module made from it is.
+    pattern, replacement : str
+        Regular expression and its replacement; must match in each of those modules that has the signal.
+    scenarios : tuple of str
+        What is simulated.
+    red : tuple of str
+        Checks that must fail.
+    """
+
+    name: str
+    module: str
+    pattern: str
+    replacement: str
+    scenarios: tuple[str, ...]
+    red: tuple[str, ...]
+
+    def apply(self, verilog: str, card: str) -> str:
+        """The Verilog with the fault in it; ValueError if there is no place for it."""
+        planted = 0
+
+        def change(module: re.Match[str]) -> str:
+            nonlocal planted
+            text, count = re.subn(self.pattern, self.replacement, module[0])
+            planted += count
+            return text
+
+        body = re.compile(rf"^module {card}_{self.module}(_\d+)? .*?^endmodule", re.MULTILINE | re.DOTALL)
+        result = body.sub(change, verilog)
+        if not planted:
+            raise ValueError(f"mutant {self.name!r} finds nothing to change in module {self.module!r}")
+        return result
+
+
+def _assign(signal: str) -> str:
+    """Matches the whole right-hand side of a signal's only assignment."""
+    return rf"(assign {signal} = )[^;]*;"
+
+
+MUTANTS = (
+    # The six that nobody may miss.
+    Mutant("no drain", "epochs", _assign("finished"), r"\1| serving;", ("isolation",), ("revocation",)),
+    Mutant("no key check", "gate", _assign("check_pass"), r"\g<1>1'h1;", ("isolation",), ("isolation",)),
+    Mutant("no scrub", "rekey", r"\bscrub_beat\[(\d+):(\d+)\]\s*=\s*[^;]*;", r"", ("isolation",), ("residue",)),
+    Mutant("swapped response", "egress_read", _assign("where"), r"\1~(denial_turn ? denial_source : answer_source);",
+           ("bring_up",), ("responses",)),
+    Mutant("leaked stall", "translate", r"(assign i__ready = )", r"\1~(| fill_entry) & ", ("hitless",), ("hitless_strict",)),
+    Mutant("ignored budget", "buckets", _assign("eligible"), r"\1~0;", ("qos",), ("quality",)),
+    # One more for each verdict that those leave green.
+    Mutant("open after reset", "translate", _assign("owned"), r"\g<1>1'h1;", ("bring_up",), ("closed",)),
+    Mutant("denied data leaks", "egress_read", r"", "", ("isolation",), ("denials",)),
+)
