@@ -43,8 +43,9 @@ lint: $(READY) ## check style, format, types, import rules and spelling
 	@$(BIN)/codespell
 	@echo "lint: clean"
 
-docs: $(READY) ## write the card's register page, docs/registers/<card>.md
-	@$(HARDSLICE) registers $(CARD) --format md --output docs/registers/$(CARD).md
+docs: $(READY) ## renew the generated pages, and the figures in README and docs/ from the last `make sim`
+	@$(BIN)/python -m hdl.exports docs
+	@$(BIN)/python -m sim.report $(CARD)
 
 clean: ## remove everything that was generated, build/venv included
 	rm -rf build

@@ -90,6 +90,11 @@ def _changes(changes: Sequence[Change], start: int, width: int, height: float, s
     return drawn
 
 
+def _short(name: str) -> str:
+    """A name that fits beside its curves."""
+    return name if len(name) < 22 else name[:20] + "\u2026"
+
+
 def _row(
     curve: Curve, quiet: Curve | None, name: str, top: float, step: float, scale: tuple[float, float]
 ) -> list[str]:
@@ -98,7 +103,7 @@ def _row(
     below = top + BEATS + 4
     drawn = [
         svg.rect(2, top + 4, 12, 12, rx=3, fill=hue),
-        svg.text(20, top + 14, name, font_size=12, font_weight=600, fill=svg.INK),
+        svg.text(20, top + 14, _short(name), font_size=12 if len(name) < 14 else 10, font_weight=600, fill=svg.INK),
         svg.text(LABEL - 8, top + 9, f"{beats:g}", font_size=9, fill=svg.MUTED, text_anchor="end"),
         svg.text(20, top + 30, "beats per cycle", font_size=9.5, fill=svg.MUTED),
         svg.text(20, below + 14, "cycles latency (log)", font_size=9.5, fill=svg.MUTED),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from amaranth.hdl import Elaboratable
+from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.sim import Simulator
 
 from hdl.plan import Plan, plan_card
@@ -30,8 +30,12 @@ def simulate(component: Elaboratable, bench: Callable[[Any], Any], *background: 
         await bench(context)
         ended = True
 
-    simulator = Simulator(component)
-    simulator.add_clock(1e-6, if_exists=True)
+    top = Module()
+    top.submodules.dut = component
+    alive = Signal()
+    top.d.sync += alive.eq(~alive)  # a combinational component has no clock, and time would stand still after the bench
+    simulator = Simulator(top)
+    simulator.add_clock(1e-6)
     simulator.add_testbench(judged)
     for other in background:
         simulator.add_testbench(other, background=True)
