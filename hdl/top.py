@@ -289,11 +289,16 @@ class Card(wiring.Component):
 
     def _connect_faults(self, m: Module) -> None:
         bank = self.bank
-        sources = [*self.reads, *self.writes, *self.egress_reads, *self.egress_writes]
+        ingresses = [(plane, "initiator", i) for planes in (self.reads, self.writes) for i, plane in enumerate(planes)]
+        egresses = [
+            (plane, "target", t) for planes in (self.egress_reads, self.egress_writes) for t, plane in enumerate(planes)
+        ]
+        sources = [*ingresses, *egresses]
         self.fault_log = m.submodules.fault_log = log = FaultLog(self.plan, len(sources))
-        for n, source in enumerate(sources):
+        for n, (source, place, index) in enumerate(sources):
             port = getattr(log, f"source{n}")
-            m.d.comb += [port.valid.eq(source.fault_valid), port.fault.eq(source.fault)]
+            # The port's own number is added here, so that ports which are alike are one module in the Verilog.
+            m.d.comb += [port.valid.eq(source.fault_valid), port.fault.eq(source.fault), port.fault[place].eq(index)]
         m.d.comb += [
             log.pop.eq(bank.strobe("fault", 0, "POP")),
             bank.field("fault", 0, "LEVEL", "entries").eq(log.level),

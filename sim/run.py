@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,17 +124,23 @@ def play_all(built: BuiltSimulation, todo: list[Run], settings: dict[str, Any], 
     """Run all simulations, as many at once as there are processors; returns whether all came to their end."""
     started = time.monotonic()
     good = True
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        playing = {pool.submit(play, built, run, settings): run for run in todo if run.after not in todo}
-        while playing:
+    processors = os.cpu_count() or 1
+    waiting, ended = list(todo), set[str]()
+    with ThreadPoolExecutor(processors) as pool:
+        playing: dict[Future[str], Run] = {}
+        while waiting or playing:
+            ready = [run for run in waiting if run.after is None or run.after.name in ended]
+            for run in ready[: processors - len(playing)]:
+                waiting.remove(run)
+                playing[pool.submit(play, built, run, settings)] = run
             done, _ = wait(playing, timeout=HEARTBEAT_SECONDS, return_when="FIRST_COMPLETED")
-            lines = [(run, run.stage()) for future, run in playing.items() if not done and future.running()]
+            lines = [(run, run.stage()) for run in playing.values()] if not done else []
             for future in done:
                 run = playing.pop(future)
+                ended.add(run.name)
                 wrong = future.result()
                 good &= not wrong
                 lines.append((run, wrong or f"done, {run.stage()}"))
-                playing |= {pool.submit(play, built, other, settings): other for other in todo if other.after is run}
             for run, text in lines:
                 console.print(f"{time.monotonic() - started:4.0f} s  {run.name}: {text}", highlight=False, markup=False)
     return good

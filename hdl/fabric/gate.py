@@ -81,7 +81,7 @@ class Gate(wiring.Component):
     decided, decided_source, entry : Out
         The last beat of a request leaves the gate, passed or swallowed: the order table takes it.
     fault_valid, fault : Out
-        A request was denied in this cycle.
+        A request was denied in this cycle; the target's own number is left out of it.
     """
 
     def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
@@ -221,7 +221,6 @@ class Gate(wiring.Component):
             self.fault.kind.eq(Mux(revoked, REVOKED, KEY)),
             self.fault.write.eq(int(self.write)),
             self.fault.initiator.eq(self.o.payload.source),
-            self.fault.target.eq(self.target.index),
             self.fault.context.eq(request.context),
             self.fault.slice.eq(request.slice),
             self.fault.owned.eq(1),

@@ -142,7 +142,6 @@ class IngressRead(wiring.Component):
             self.fault_valid.eq(denials.w_en & denials.w_rdy),
             fault.kind.eq(routed.kind),
             fault.write.eq(0),
-            fault.initiator.eq(self.initiator.index),
             fault.context.eq(request.context),
             fault.slice.eq(request.slice),
             fault.owned.eq(routed.owned),

@@ -158,7 +158,6 @@ class IngressWrite(wiring.Component):
             self.fault_valid.eq(sent & denied & ~started),
             fault.kind.eq(routed.kind),
             fault.write.eq(1),
-            fault.initiator.eq(self.initiator.index),
             fault.context.eq(request.context),
             fault.slice.eq(request.slice),
             fault.owned.eq(routed.owned),

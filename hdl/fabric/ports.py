@@ -39,7 +39,7 @@ def ingress_members(plan: Plan, initiator: Initiator) -> dict[str, wiring.Member
     drained : Out(contexts)
         Nothing of the context is on its way.
     fault_valid, fault : Out
-        A request was denied here in this cycle.
+        A request was denied here in this cycle; the port's own number is left out of it.
     events : Out
         What the meter counts.
     """

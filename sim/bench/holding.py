@@ -83,8 +83,10 @@ def owners(description: CardDescription, inventory: Inventory) -> dict[str, Any]
         memory = []
         lent = [(region, share.window, share.rights) for _, region, share in inventory.borrowed(owner.name)]
         for region, window, rights in [(region, region.window, "read-write") for region in owner.regions] + lent:
+            if window is None:
+                continue
             place = window
-            for extent in region.extents if place is not None else ():
+            for extent in region.extents:
                 memory.append({
                     "target": extent.target, "first": extent.first, "count": extent.granules, "key": region.key,
                     "rights": "rw" if rights == "read-write" else "ro", "window": place * fabric.granule,

@@ -88,7 +88,7 @@ class Initiator:
             await channel.dequeue_event.wait()
         return not channel._reset_state
 
-    def _expect(self, model: Any, burst: Burst, command: type) -> Event:
+    def _expect(self, model: Any, burst: Burst, command: type) -> Any:
         """Tell the model of a burst whose address it has just been given; the event comes with the answer."""
         event = Event()
         length = burst.beats << burst.size

@@ -138,7 +138,7 @@ class Traffic:
         self.changed = Event()
         self._workers: list[tuple[Worker, Any]] = []
         for port, context in contexts:
-            # Contexts of one port use different IDs, as far as there are enough, so that they do not wait for each other.
+            # Contexts of one port use different IDs, if there are enough, so that they do not wait for each other.
             for identity in dict.fromkeys((context * workers + number) % port.ids for number in range(workers)):
                 worker = Worker(port, context, identity, self)
                 self._workers.append((worker, cocotb.start_soon(worker.run())))

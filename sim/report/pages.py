@@ -29,7 +29,11 @@ def figures_page(verdicts: list[dict[str, Any]]) -> str:
     """All verdicts with their figures, in Markdown."""
     lines = ["# Figures", "", f"From `{verdicts[0]['command']}`; written by `make docs`, do not edit.", ""]
     for verdict in verdicts:
-        lines += [f"## {verdict['check']}: {verdict['verdict']}" + (f" ({verdict['guarantee']})" if verdict["guarantee"] else ""), ""]
+        lines += [
+            f"## {verdict['check']}: {verdict['verdict']}"
+            + (f" ({verdict['guarantee']})" if verdict["guarantee"] else ""),
+            "",
+        ]
         if verdict["figures"]:
             lines += ["| figure | value | unit |", "|---|---|---|", *_rows(verdict), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -38,7 +42,9 @@ def figures_page(verdicts: list[dict[str, Any]]) -> str:
 def readme_table(verdicts: list[dict[str, Any]]) -> str:
     """The README's table."""
     rows = [row for check in IN_README for verdict in verdicts if verdict["check"] == check for row in _rows(verdict)]
-    return "\n".join([f"Command: `{verdicts[0]['command']}`", "", "| figure | value | unit |", "|---|---|---|", *rows, ""])
+    return "\n".join(
+        [f"Command: `{verdicts[0]['command']}`", "", "| figure | value | unit |", "|---|---|---|", *rows, ""]
+    )
 
 
 def write_pages(build: Path) -> list[Path]:

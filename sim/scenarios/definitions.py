@@ -26,7 +26,7 @@ def made_up(card: Card) -> list[SliceDefinition]:
     """
     memories = [target for target in card.targets if target.kind == "memory"]
     peripherals = [target.name for target in card.targets if target.kind != "memory" and target.device is None]
-    hosts = [name for name in card.names("host")]
+    hosts = card.names("host")
     cores, devices = card.names("core"), card.names("device")
     number = min(len(NAMES), card.fabric.slices, card.fabric.keys - 1, len(hosts) + len(cores))
     last = number - 1

@@ -94,7 +94,7 @@ async def _growth(setting: Setting, holding: Holding) -> None:
     if not answer.ok:
         return setting.skip("growing by one granule", answer.reason)
     trying = True
-    tasks = []
+    tasks: list[Any] = []
 
     async def first_access(region: Region) -> None:
         while trying:
@@ -123,12 +123,10 @@ async def _moves(setting: Setting, holdings: list[Holding]) -> None:
     region, count = giver.regions[0], MOVED // card.granule
     target = card.targets[region.target].name
     gained = [{"target": target, "first": region.granule, "count": count}]
-    for scrub, old, new in ((True, giver, taker), (False, taker, giver)):
+    for scrub, new in ((True, taker), (False, giver)):
         title = f"64 KiB move {'with' if scrub else 'without'} scrub"
         slices = [giver.number, taker.number]
-        card.mark(
-            "transition_begin", name=title, what="move", slices=slices, targets=[target], grows=new.number, gained=gained,
-            bytes=MOVED, scrub=scrub,
-        )  # fmt: skip
+        described = {"slices": slices, "targets": [target], "grows": new.number, "gained": gained, "bytes": MOVED}
+        card.mark("transition_begin", name=title, what="move", scrub=scrub, **described)
         await rekey(card, (region.target, region.granule), setting.private_key(new.name), count, scrub=scrub)
         card.mark("transition_end", name=title, result="SUCCESS")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ram import Answer, SliceDefinition
+from ram import Answer, ResourceType, SliceDefinition
 from ram.definition import ExtentDefinition, MemoryDefinition, PcieDefinition
 from ram.export import definition_of
 from ram.inventory import Slice
@@ -47,20 +47,22 @@ async def run(setting: Setting) -> None:
     await setting.card.quiet()
 
 
+def apart(holding: Holding, *others: Holding) -> bool:
+    """Whether a slice shares neither a port nor a target with others."""
+    ports = {port.index for other in others for port, _ in other.contexts}
+    targets = {target for other in others for target in other.targets}
+    return not holding.targets & targets and not any(port.index in ports for port, _ in holding.contexts)
+
+
 def named_slices(holdings: list[Holding]) -> tuple[str, str] | None:
-    """Who gives and who takes: two slices such that as many others as possible share neither port nor target with either.
+    """Who gives and who takes: as many others as possible share neither port nor target with either.
 
     Of those, the one that has most to give.
     """
     pairs = [(giver, taker) for giver in holdings for taker in holdings if giver is not taker]
 
-    def ports(*slices: Holding) -> set[int]:
-        return {port.index for holding in slices for port, _ in holding.contexts}
-
     def value(pair: tuple[Holding, Holding]) -> tuple[int, int]:
-        targets = pair[0].targets | pair[1].targets
-        apart = sum(not holding.targets & targets and not ports(holding) & ports(*pair) for holding in holdings)
-        return apart, len(pair[0].contexts)
+        return sum(apart(holding, *pair) for holding in holdings), len(pair[0].contexts)
 
     if not pairs:
         return None
@@ -76,22 +78,23 @@ def changes(setting: Setting) -> Iterator[Change]:
         return
     giver, taker = names
     manager = setting.manager
+    if not any(apart(holding, setting.holding(giver), setting.holding(taker)) for holding in setting.holdings):
+        setting.skip("a strict bystander", "every slice shares a port or a target with one that changes")
 
     def both() -> tuple[Slice, Slice]:
         owners = setting.inventory.slice(giver), setting.inventory.slice(taker)
         assert owners[0] is not None and owners[1] is not None
         return owners[0], owners[1]
 
-    if any(region.shares is None and region.granules > 1 for region in both()[0].regions):
+    if any(region.shares is None for region in both()[0].regions):
         yield "move", f"memory moves from {giver} to {taker}", move_memory(setting, giver, taker)
-        memory = manager.definition(taker).memory
-        larger = memory[-1].model_copy(
-            update={"size": memory[-1].size + moved_granules(setting) * setting.card.granule}
-        )
-        b = manager.definition(taker).model_copy(update={"memory": (*memory[:-1], larger)})
-        yield "grow", f"{taker} grows", manager.apply(b)
     else:
-        setting.skip("memory moves", f"{giver} has no two granules")
+        setting.skip("memory moves", f"{giver} has none for itself")
+    grown = growth(setting, taker)
+    if grown.ok:
+        yield "grow", f"{taker} grows", grown
+    else:
+        setting.skip("growth", grown.reason)
     if cores := both()[0].cores:
         a, b = manager.definition(giver), manager.definition(taker)
         a = a.model_copy(update={"cores": cores[:-1]})
@@ -124,7 +127,7 @@ def move_memory(setting: Setting, giver: str, taker: str) -> Answer:
     owner = setting.inventory.slice(giver)
     assert owner is not None
     most = max(region.granules for region in owner.regions if region.shares is None)
-    granules = min(most // 2, moved_granules(setting))
+    granules = max(1, min(most // 2, moved_granules(setting)))
     smaller = manager.deallocate(giver, "MEMORY", granules * card.fabric.granule)
     assert smaller.ok, smaller.reason
     places = runs(owned(card, setting.inventory, giver) - owned(card, smaller.after, giver))
@@ -139,7 +142,7 @@ def move_memory(setting: Setting, giver: str, taker: str) -> Answer:
 
 
 def other_contract(setting: Setting, name: str) -> Answer | None:
-    """The first of some other contracts that the RAM admits: half the bandwidth, and the highest or the lowest class."""
+    """The first other contract that the RAM admits: half the bandwidth, and the highest or the lowest class."""
     fabric = setting.description.fabric
     present = setting.manager.definition(name)
     full = present.qos.limit or fabric.data_bytes * fabric.clock
@@ -154,6 +157,20 @@ def other_contract(setting: Setting, name: str) -> Answer | None:
 def moved_granules(setting: Setting) -> int:
     """Granules that change hands at once: the scrub of so many ends soon, even at the lowest class."""
     return max(1, MOVED // setting.card.granule)
+
+
+def growth(setting: Setting, name: str) -> Answer:
+    """More memory at the end of what a slice has, in the same target, as much as there is; anywhere if there is none."""
+    present = setting.manager.definition(name)
+    for granules in range(moved_granules(setting), 0, -1):
+        size = granules * setting.card.granule
+        for position in reversed(range(len(present.memory))):
+            larger = present.memory[position].model_copy(update={"size": present.memory[position].size + size})
+            memory = (*present.memory[:position], larger, *present.memory[position + 1 :])
+            answer = setting.manager.apply(present.model_copy(update={"memory": memory}))
+            if answer.ok:
+                return answer
+    return setting.manager.allocate(name, ResourceType.MEMORY, setting.card.granule)
 
 
 def newcomer(setting: Setting, gone: Slice) -> SliceDefinition:

@@ -44,4 +44,3 @@ def simulate(component: Elaboratable, bench: Callable[[Any], Any], *background: 
         if ended:
             return
     raise AssertionError(f"the test bench did not end within {CYCLES_MAX} cycles")
-

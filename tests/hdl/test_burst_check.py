@@ -24,7 +24,10 @@ def test_rules_of_the_protocol():
     plan = board("quad")
     check = BurstCheck(plan)
     generator = random.Random(7)
-    cases = [(generator.randrange(4096), generator.randrange(256), generator.randrange(8), generator.randrange(4)) for _ in range(3000)]
+    cases = [
+        (generator.randrange(4096), generator.randrange(256), generator.randrange(8), generator.randrange(4))
+        for _ in range(3000)
+    ]
     cases += [(4096 - (beats << size), beats - 1, size, 1) for size in range(4) for beats in (1, 2, 16, 255, 256)]
     cases += [(4096 - (beats << size) + 1, beats - 1, size, 1) for size in range(4) for beats in (1, 2, 16, 255, 256)]
     cases += [(8 * n, length, 3, 2) for n in range(4) for length in range(20)]

@@ -43,7 +43,9 @@ def test_drain_under_traffic(seed):
                     assert asked[client] is not None
                     # What is answered in this very cycle may still be counted, so "older" means before this cycle.
                     older = [born for queue in in_flight.values() for born, _ in queue if born < asked[client]]
-                    assert not older, f"cycle {cycle}: drained with requests of {older} in flight, asked at {asked[client]}"
+                    assert not older, (
+                        f"cycle {cycle}: drained with requests of {older} in flight, asked at {asked[client]}"
+                    )
                     asked[client] = None
                     ended[client] += 1
             await ctx.tick()

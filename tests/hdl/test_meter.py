@@ -118,7 +118,7 @@ async def start(ctx, meter, owner):
 
 
 async def snapshot(ctx, meter, drive=lambda: None):
-    """Take a snapshot and read it; `drive` is called in each cycle."""
+    """Take a snapshot and read it; `drive` is called in each cycle. The command stays on while busy, to no effect."""
 
     async def tick():
         drive()
@@ -126,12 +126,12 @@ async def snapshot(ctx, meter, drive=lambda: None):
 
     ctx.set(meter.snapshot, 1)
     await tick()
-    ctx.set(meter.snapshot, 0)
     cycles = 0
     while ctx.get(meter.busy):
         await tick()
         cycles += 1
-    assert cycles <= 2 * meter.plan.meter_period + 3
+        assert cycles <= 2 * meter.plan.meter_period + 3
+    ctx.set(meter.snapshot, 0)
     result = []
     for s in range(meter.plan.slices):
         values = {}
@@ -283,6 +283,58 @@ def test_rate_is_exact_and_burst_is_bounded(rate, burst, length):
         assert most * unit <= burst * unit + (n + 1) * rate + unseen * unit, f"{n} rotations"
     left = (burst - total[-1]) * unit + rotations * rate  # tokens, up to one refill that may be outside the trace
     assert -unseen * unit <= left <= max(rate, unit) + rate, "the rate is exact: only the bucket's state is left"
+
+
+def test_bucket_is_exact():
+    """Without a refill a slice sends exactly its burst; with one, its rate to the beat, however slowly it asks."""
+    plan = board("mini")
+    meter = Meter(plan)
+    rate, rotations = 100, 300
+    settled = plan.meter_period + SETTLING
+
+    async def ask(ctx, cycles):
+        """Send one beat at a time, each when the one before is surely charged. Returns their number."""
+        beats = 0
+        for _ in range(cycles // settled):
+            sent = ctx.get(meter.eligible) >> 1 & 1
+            ctx.set(meter.write1, {"sent": sent})
+            await ctx.tick()
+            ctx.set(meter.write1, {})
+            await ctx.tick().repeat(settled - 1)
+            beats += sent
+        return beats
+
+    async def bench(ctx):
+        set_contract(ctx, meter, 1, 1 << 20, 20)
+        await start(ctx, meter, {0: 0, 1: 0, 2: 1})
+        await ctx.tick().repeat(3 * plan.meter_period)
+        set_contract(ctx, meter, 1, 0, 20)
+        await ctx.tick().repeat(3 * plan.meter_period)
+        assert await ask(ctx, 40 * settled) == 20
+        set_contract(ctx, meter, 1, rate, 20)
+        beats = await ask(ctx, rotations * plan.meter_period)
+        assert abs(beats - (rotations * rate >> FRACTION_BITS)) <= 1
+
+    simulate(meter, bench)
+
+
+def test_longest_latency_starts_anew():
+    """A response in the very cycle of a visit counts for the next one, without what was longest before."""
+    plan = one_of_each()
+    meter = Meter(plan)
+
+    async def bench(ctx):
+        def answer(latency):
+            birth = (ctx.get(meter.now) - latency) % (1 << 16)
+            ctx.set(meter.read0, {"done": 1, "done_birth": birth})
+
+        await start(ctx, meter, {0: 0})
+        answer(1000)
+        await ctx.tick()
+        seen = [(await snapshot(ctx, meter, lambda: answer(5)))[0]["longest_latency"] for _ in range(3)]
+        assert seen == [1000, 5, 5]
+
+    simulate(meter, bench)
 
 
 def test_limits_apply_to_their_slice_only():

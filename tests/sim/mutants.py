@@ -12,7 +12,7 @@ class Mutant:
     -------
     name : str
     module : str
-        Unit that is changed, without card and number; every module made from it is.
+        Unit that is changed, without card and number; every module made from it is. Empty: the top module.
     pattern, replacement : str
         Regular expression and its replacement; must match in each of those modules that has the signal.
     scenarios : tuple of str
@@ -38,7 +38,9 @@ class Mutant:
             planted += count
             return text
 
-        body = re.compile(rf"^module {card}_{self.module}(_\d+)? .*?^endmodule", re.MULTILINE | re.DOTALL)
+        body = re.compile(
+            rf"^module {card}{self.module and '_' + self.module}(_\d+)? .*?^endmodule", re.MULTILINE | re.DOTALL
+        )
         result = body.sub(change, verilog)
         if not planted:
             raise ValueError(f"mutant {self.name!r} finds nothing to change in module {self.module!r}")
@@ -54,12 +56,34 @@ MUTANTS = (
     # The six that nobody may miss.
     Mutant("no drain", "epochs", _assign("finished"), r"\1| serving;", ("isolation",), ("revocation",)),
     Mutant("no key check", "gate", _assign("check_pass"), r"\g<1>1'h1;", ("isolation",), ("isolation",)),
-    Mutant("no scrub", "rekey", r"\bscrub_beat\[(\d+):(\d+)\]\s*=\s*[^;]*;", r"", ("isolation",), ("residue",)),
-    Mutant("swapped response", "egress_read", _assign("where"), r"\1~(denial_turn ? denial_source : answer_source);",
-           ("bring_up",), ("responses",)),
-    Mutant("leaked stall", "translate", r"(assign i__ready = )", r"\1~(| fill_entry) & ", ("hitless",), ("hitless_strict",)),
-    Mutant("ignored budget", "buckets", _assign("eligible"), r"\1~0;", ("qos",), ("quality",)),
+    Mutant("no scrub", "rekey", _assign("scrubs"), r"\g<1>1'h0;", ("isolation",), ("residue",)),
+    Mutant(
+        "swapped response",
+        "egress_read",
+        r"(assign where = denial_turn \? denial_source : )answer_source;",
+        r"\1answer_source ^ 1'h1;",
+        ("bring_up",),
+        ("responses",),
+    ),
+    Mutant(
+        "leaked stall",
+        "",
+        r"\.eligible\(eligible\)",
+        r".eligible(eligible & ~{32{window0_status_busy}})",
+        ("hitless",),
+        ("hitless_strict",),
+    ),
+    Mutant("ignored budget", r"ingress_(read|write)", _assign("has_budget"), r"\g<1>1'h1;", ("qos",), ("quality",)),
     # One more for each verdict that those leave green.
     Mutant("open after reset", "translate", _assign("owned"), r"\g<1>1'h1;", ("bring_up",), ("closed",)),
-    Mutant("denied data leaks", "egress_read", r"", "", ("isolation",), ("denials",)),
+    Mutant(
+        "denied data leaks",
+        "egress_read",
+        r"denial_turn \? 32'(h0+|d0) : r__payload",
+        r"r__payload",
+        ("isolation",),
+        ("denials",),
+    ),
+    Mutant("unlogged denial", "gate", _assign("fault_valid"), r"\g<1>1'h0;", ("isolation",), ("faults", "counters")),
+    Mutant("whole target revoked", "gate", _assign("in_range"), r"\g<1>1'h1;", ("hitless",), ("hitless_sharing",)),
 )

@@ -1,0 +1,57 @@
+"""The checkers are checked: a fault planted in the shipped Verilog turns its verdict red; without one all are green."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hdl.generate import generate
+from sim.build import build_simulation
+from sim.judge import judge
+from sim.recorder import write_recorder
+from sim.run import play_all, runs
+
+from .mutants import MUTANTS, Mutant
+
+CARD = Path(__file__).parent / "trio" / "card.yaml"
+BUILDS = Path("build/cache/verilator").resolve()
+SEED = 1
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory):
+    """Folder with the Verilog and the manifest of the card."""
+    folder = tmp_path_factory.mktemp("trio")
+    generate(CARD, folder)
+    return folder
+
+
+def _verdicts(generated: Path, folder: Path, mutant: Mutant | None, scenarios: tuple[str, ...] | None):
+    manifest = json.loads((generated / "manifest.json").read_text())
+    verilog = (generated / "trio.v").read_text()
+    source = folder / "trio.v"
+    source.write_text(mutant.apply(verilog, "trio") if mutant else verilog)
+    built = build_simulation([source, write_recorder(manifest, folder)], "trio", BUILDS)
+    settings = {
+        "seed": SEED,
+        "command": "make test",
+        "manifest": str(generated / "manifest.json"),
+        "card": str(CARD),
+    }
+    play_all(built, runs(scenarios, folder / "traces"), settings, Console(quiet=True))
+    verdicts = judge(manifest, folder / "traces", folder, "make test").verdicts
+    return {verdict.check: verdict for verdict in verdicts}
+
+
+def test_everything_is_green_without_a_fault(generated, tmp_path):
+    verdicts = _verdicts(generated, tmp_path, None, None)
+    assert not [f"{name}: {verdict.detail}" for name, verdict in verdicts.items() if not verdict.passed]
+    assert {check for mutant in MUTANTS for check in mutant.red} <= verdicts.keys()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "_"))
+def test_fault_is_noticed(generated, tmp_path, mutant):
+    verdicts = _verdicts(generated, tmp_path, mutant, mutant.scenarios)
+    green = [check for check in mutant.red if verdicts[check].passed]
+    assert not green, f"{mutant.name}: {', '.join(green)} stayed green"
