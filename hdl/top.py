@@ -1,5 +1,7 @@
 """The card's fabric: every part in its place. Follow :meth:`Card.elaborate` to see who talks to whom."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -108,7 +110,11 @@ class Card(wiring.Component):
 
     def _connect_switch(self, m: Module) -> None:
         """The crossbar: wires only; each target's gate arbitrates."""
-        for ingresses, egresses in ((self.reads, self.egress_reads), (self.writes, self.egress_writes)):
+        planes: tuple[tuple[list[Any], list[Any]], ...] = (
+            (self.reads, self.egress_reads),
+            (self.writes, self.egress_writes),
+        )
+        for ingresses, egresses in planes:
             for t, egress in enumerate(egresses):
                 for n, source in enumerate(self.plan.targets[t].initiators):
                     ingress = ingresses[source]
@@ -293,7 +299,7 @@ class Card(wiring.Component):
         egresses = [
             (plane, "target", t) for planes in (self.egress_reads, self.egress_writes) for t, plane in enumerate(planes)
         ]
-        sources = [*ingresses, *egresses]
+        sources: list[tuple[Any, str, int]] = [*ingresses, *egresses]
         self.fault_log = m.submodules.fault_log = log = FaultLog(self.plan, len(sources))
         for n, (source, place, index) in enumerate(sources):
             port = getattr(log, f"source{n}")

@@ -218,19 +218,19 @@ def rest_of(transition: Transition, done: int) -> Transition:
     """What is left of a transition when its first `done` operations are complete, and perhaps one more.
 
     It begins with the identity, as every transition does, and waits for all engines that the transition uses.
-    GENERATION may already have been written if that was the last operation.
+    GENERATION may already have been written if no other write is left.
     """
     operations = transition.operations
-    last = len(operations) - 1
+    rest = operations[done:]
+    writes_left = sum(isinstance(operation, Write) for operation in rest)
     identity = [
         operation
         for operation in operations
         if operation.register.startswith("identity.")
         and not isinstance(operation, Write)
-        and (done < last or operation.register != "identity.GENERATION")
+        and (writes_left > 1 or operation.register != "identity.GENERATION")
     ]
     waits = {operation.address: operation for operation in operations if isinstance(operation, Wait)}
-    rest = operations[done:]
     return Transition(
         transition.title, transition.card, transition.hash, transition.generation, (*identity, *waits.values(), *rest)
     )

@@ -19,8 +19,9 @@ from hdl.plan import plan_card
 
 from .build import BuiltSimulation, build_simulation
 from .cocotb_run import SimulationError
-from .judge import judge
-from .judge.verdicts import table
+from .judge import Judgement, judge
+from .judge.figures import figure
+from .judge.verdicts import table, write_json
 from .recorder import write_recorder
 from .report import write_report
 from .scenarios import SCENARIOS, STOPPED
@@ -31,6 +32,9 @@ TRACES = "traces"
 TWINS = "+signals"
 """Makes the recorder write every signal of the initiators' ports, so that twins can be compared cycle by cycle."""
 HEARTBEAT_SECONDS = 10
+MAKE_STARTED = "HARDSLICE_STARTED"
+"""Environment variable in which `make` tells when it started, in seconds since the epoch."""
+PROCESS_STARTED = time.time()
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,23 @@ def play_all(built: BuiltSimulation, todo: list[Run], settings: dict[str, Any], 
     return good
 
 
+def _set_up_seconds() -> float:
+    """What `make` had needed until this process started: the virtual environment, the first time."""
+    begun = os.environ.get(MAKE_STARTED)
+    return max(0.0, PROCESS_STARTED - float(begun)) if begun else 0.0
+
+
+def _note_seconds(judgement: Judgement, out: Path, seconds: float, *, first: bool) -> None:
+    """Add the wall time of this run, and of the last run of the other kind, to the figures."""
+    file = out / "seconds.json"
+    noted = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    noted["the first time, set-up and build included" if first else "again"] = round(seconds)
+    file.write_text(json.dumps(noted) + "\n", encoding="utf-8")
+    shown = next(verdict for verdict in judgement.verdicts if verdict.check == "figures")
+    shown.figures += [figure(f"make sim, {kind}", value, "s") for kind, value in noted.items()]
+    write_json(judgement.verdicts, out / "sim.json")
+
+
 def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Sequence[str] | None = None) -> int:
     """Generate, build, simulate and judge a card; write ``sim.json`` and ``report.html`` into its build folder.
 
@@ -195,6 +216,7 @@ def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Se
     complete = play_all(built, todo, settings, console)
     say("judging")
     judgement = judge(manifest, out / TRACES, out, command)
+    _note_seconds(judgement, out, time.monotonic() - started + _set_up_seconds(), first=bool(built.seconds))
     report = write_report(manifest, judgement, out / "report.html")
     console.print(table(judgement.verdicts))
     say(f"report: {report}")

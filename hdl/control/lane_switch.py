@@ -21,8 +21,8 @@ class LaneSwitch(wiring.Component):
 
     A lane that belongs to nobody transmits zeros, and a lane that a controller does not have receives zeros.
 
-    Latency: 1 cycle in each direction. A command is in the status in the next cycle; the words of the cycle after it are
-    the first that go its way.
+    Latency: 1 cycle in each direction. A command is in the status in the next cycle, and the words of the
+    cycle after that are the first to go its way.
 
     Members
     -------

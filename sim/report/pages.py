@@ -1,4 +1,4 @@
-"""Figures for people, from what the last run on a card wrote: ``docs/figures.md``, the README's table, the card's picture."""
+"""Figures for people, from the last run on a card: ``docs/figures.md``, the README's table, the card's picture."""
 
 import json
 import re

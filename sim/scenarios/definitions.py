@@ -7,15 +7,35 @@ from ram import Card, SliceDefinition, load_definition
 
 NAMES = ("alpha", "beta", "gamma", "delta")
 MOST_GRANULES = 16
-"""Of a slice's memory, so that a simulation can visit all of it."""
+"""Of the memory of a slice that is made up."""
+MOST_BEATS = 32 << 10
+"""Of all slices' memory together; a simulation scrubs some thousand beats in a second."""
 
 
-def definitions(card_file: Path, card: Card) -> list[SliceDefinition]:
-    """The first four of ``slices/*.yaml`` beside the card description, in order of name; made up if there are none."""
+def definitions(card_file: Path, card: Card) -> tuple[list[SliceDefinition], int]:
+    """The first four of ``slices/*.yaml`` beside the card description, in order of name; made up if there are none.
+
+    Returns
+    -------
+    list of SliceDefinition, int
+        The slices, and by how much their memory was divided: each byte of it is scrubbed beat by beat.
+    """
     files = sorted((card_file.parent / "slices").glob("*.yaml"))
-    if files:
-        return [load_definition(path)[0] for path in files[: len(NAMES)]]
-    return made_up(card)
+    wanted = [load_definition(path)[0] for path in files[: len(NAMES)]] or made_up(card)
+    total = sum(entry.size for definition in wanted for entry in definition.memory)
+    divisor = -(-total // (MOST_BEATS * card.fabric.data_bytes)) or 1
+    return [_smaller(definition, divisor, card.fabric.granule) for definition in wanted], divisor
+
+
+def _smaller(definition: SliceDefinition, divisor: int, granule: int) -> SliceDefinition:
+    """The same slice with less memory, at least a granule of each entry."""
+    if divisor == 1:
+        return definition
+    memory = [
+        entry.model_copy(update={"size": max(1, entry.size // granule // divisor) * granule, "extents": None})
+        for entry in definition.memory
+    ]
+    return definition.model_copy(update={"memory": tuple(memory)})
 
 
 def made_up(card: Card) -> list[SliceDefinition]:

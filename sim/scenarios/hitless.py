@@ -160,7 +160,7 @@ def moved_granules(setting: Setting) -> int:
 
 
 def growth(setting: Setting, name: str) -> Answer:
-    """More memory at the end of what a slice has, in the same target, as much as there is; anywhere if there is none."""
+    """More memory at the end of what a slice has, in the same target, or at least one granule anywhere."""
     present = setting.manager.definition(name)
     for granules in range(moved_granules(setting), 0, -1):
         size = granules * setting.card.granule

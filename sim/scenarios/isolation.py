@@ -21,7 +21,7 @@ async def run(setting: Setting) -> None:
     """All steps, one after another."""
     await setting.bring_up()
     await setting.card.settle()
-    for step in (every_granule, forged_fields, granule_ends, hammered_granule):
+    for step in (every_granule, forged_fields, granule_ends, hammered_granule, wrong_commands):
         name = step.__doc__.partition("\n")[0].rstrip(".") if step.__doc__ else step.__name__
         with setting.phase(name):
             await step(setting)
@@ -212,3 +212,34 @@ async def _hammer(setting: Setting, old: Holding, new: Holding, place: Place) ->
     hammering = False
     for task in tasks:
         await task
+
+
+async def wrong_commands(setting: Setting) -> None:
+    """Commands with values out of range are refused and change nothing."""
+    card = setting.card
+    manifest = card.manifest
+    for index, target in enumerate(manifest["targets"]):
+        last = target["keyed"] - 1
+        fields = manifest["registers"]["target"]["registers"]["LAST"]["fields"]["granule"]
+        wrong = [(0, 0, 1)] if target["kind"] != "memory" else [(1, 0, 0)] if last else []
+        if (last + 1) >> fields["width"] == 0:
+            wrong.append((0, last + 1, 0))
+        for first, end, scrub in wrong:
+            async with card.sequence:
+                await card.put("target", "FIRST", index, granule=first)
+                await card.put("target", "LAST", index, granule=end)
+                await card.put("target", "REKEY", index, key=1, scrub=scrub)
+                await card.until(lambda fields: fields["phase"] == 0, "target", "STATUS", index)
+    fields = manifest["registers"]["initiator"]["registers"]["HANDOVER"]["fields"]["context"]
+    for index, port in enumerate(manifest["initiators"]):
+        beyond = len(port["contexts"])
+        if beyond >> fields["width"] == 0:
+            async with card.sequence:
+                await card.put("initiator", "HANDOVER", index, slice=0, assign=1, context=beyond)
+                await card.until(lambda fields: fields["phase"] == 0, "initiator", "STATUS", index)
+    for index, device in enumerate(manifest["pcie"]["devices"]):
+        for first, width in ((0, 3), (1, 2), (0, 2 * device["lanes"])):
+            if first < manifest["pcie"]["lanes"]:
+                async with card.sequence:
+                    await card.put("controller", "STEER", index, first=first, width=width % 32)
+                    await card.get("controller", "STATUS", index)

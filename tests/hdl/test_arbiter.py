@@ -110,5 +110,5 @@ def test_grant_that_is_not_taken_changes_nothing():
 
 
 def test_no_inputs_is_refused():
-    with pytest.raises(ValueError, match="^An arbiter needs at least one input, not 0$"):
+    with pytest.raises(ValueError, match=r"^An arbiter needs at least one input, not 0$"):
         Arbiter(0, 1)

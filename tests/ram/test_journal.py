@@ -91,6 +91,28 @@ def test_killed_at_every_access(quad: Card, tmp_path: Path, late: bool) -> None:
     assert access > 100
 
 
+def test_killed_after_the_last_write(quad: Card, tmp_path: Path) -> None:
+    """GENERATION says that the change is complete, only the journal does not know yet: nothing is refused."""
+    path = tmp_path / "state.json"
+    fake, journal, manager = start(quad, path)
+    answer = change(manager)
+    assert answer.transition is not None
+    last = answer.transition.operations[-1]
+
+    class Late(FakeCard):
+        async def write(self, address: int, value: int) -> None:
+            await super().write(address, value)
+            if address == last.address:
+                raise Killed
+
+    fake.__class__ = Late
+    with pytest.raises(Killed):
+        asyncio.run(journal.carry_out(manager, answer, fake))
+    fake.__class__ = FakeCard
+    assert asyncio.run(Journal(path, quad).resume(fake))
+    check_agreement(fake, quad, answer.after)
+
+
 def test_killed_while_resuming(quad: Card, tmp_path: Path) -> None:
     """It may die again and again: at the third access, at the sixth, and so on, until it is through."""
     path = tmp_path / "state.json"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from ram import Answer, Card, Compare, ExecutionError, Manager, Operation, SliceDefinition, Wait, Write, execute
+from ram.definition import Qos
 
 from .agreement import check_agreement
 from .conftest import content, example, shipped
@@ -276,3 +277,51 @@ def test_execution_stops_with_a_reason(quad: Card) -> None:
         assert failure().startswith("the card refused or failed: bank1 has done so; operation ")
     finally:
         fake.manifest["targets"][target]["keyed"] = 256
+
+
+def test_nobody_starts_before_its_memory_is_there(quad: Card) -> None:
+    """Memory of a new slice comes from another one in the same change: its core waits for the rekey."""
+    manager, fake = running(quad)
+    settle(manager, fake, manager.release("batch"))
+    web = manager.definition("web", exact=True)
+    heap = web.memory[0]
+    newcomer = SliceDefinition(
+        slice="new", cores=("core2",), memory=(heap.model_copy(update={"address": None}),), qos=Qos(limit=10**8)
+    )
+    operations = settle(manager, fake, manager.apply(web.model_copy(update={"memory": web.memory[1:]}), newcomer))
+    order = writes(operations)
+    assert order.index("target.bank0.REKEY") < order.index("initiator.core2.HANDOVER")
+
+
+def test_a_window_opens_after_the_rekey(quad: Card) -> None:
+    """A running slice takes memory over from another one: what its window leads to is its own by then."""
+    manager, fake = running(quad)
+    web, db = manager.definition("web", exact=True), manager.definition("db")
+    taken = web.memory[0].model_copy(update={"name": "taken", "address": None})
+    operations = settle(
+        manager, fake,
+        manager.apply(
+            web.model_copy(update={"memory": web.memory[1:]}), db.model_copy(update={"memory": (*db.memory, taken)})
+        ),
+    )  # fmt: skip
+    bank0 = quad.target["bank0"]
+    opened = [
+        index for index, operation in enumerate(operations)
+        if isinstance(operation, Write) and operation.register == "window.FILL"
+        and operation.value >> 28 and operation.value >> 20 & 63 == bank0
+    ]  # fmt: skip
+    rekey = next(index for index, operation in enumerate(operations) if operation.register == "target.bank0.REKEY")
+    assert opened and rekey < min(opened)
+
+
+def test_a_key_changes_its_meaning_in_no_change(quad: Card) -> None:
+    """One shared entry goes and another comes in the same place: it gets another key, and zeros."""
+    manager, fake = running(quad)
+    web = manager.definition("web", exact=True)
+    old = manager.inventory.slice("web").region("mailbox")  # type: ignore[union-attr]
+    renamed = web.memory[2].model_copy(update={"name": "letters", "share": ()})
+    settle(manager, fake, manager.apply(web.model_copy(update={"memory": (*web.memory[:2], renamed)})))
+    new = manager.inventory.slice("web").region("letters")  # type: ignore[union-attr]
+    assert old is not None and new is not None and new.key != old.key
+    place = (quad.target["bank0"], new.extents[0].first)
+    assert place not in fake.written | fake.residue

@@ -68,14 +68,14 @@ MUTANTS = (
     Mutant(
         "leaked stall",
         "",
-        r"\.eligible\(eligible\)",
-        r".eligible(eligible & ~{32{window0_status_busy}})",
+        r"(trio_ingress_\w+ ingress_\w+ \([^;]*?)\.eligible\(eligible\)",
+        r"\1.eligible(eligible & ~{4{scrub_valid}})",
         ("hitless",),
-        ("hitless_strict",),
+        ("hitless_strict", "hitless_growth"),
     ),
     Mutant("ignored budget", r"ingress_(read|write)", _assign("has_budget"), r"\g<1>1'h1;", ("qos",), ("quality",)),
     # One more for each verdict that those leave green.
-    Mutant("open after reset", "translate", _assign("owned"), r"\g<1>1'h1;", ("bring_up",), ("closed",)),
+    Mutant("core runs after reset", "", r"\.reset\(core0_reset\)", ".reset()", ("bring_up",), ("closed",)),
     Mutant(
         "denied data leaks",
         "egress_read",
@@ -84,6 +84,9 @@ MUTANTS = (
         ("isolation",),
         ("denials",),
     ),
-    Mutant("unlogged denial", "gate", _assign("fault_valid"), r"\g<1>1'h0;", ("isolation",), ("faults", "counters")),
+    Mutant("unlogged denial", "gate", _assign("fault_valid"), r"\g<1>1'h0;", ("isolation",), ("faults",)),
+    Mutant("longest not kept", "read", _assign("longer"), r"\g<1>1'h0;", ("isolation",), ("counters",)),
+    Mutant("wrong slice at the target", "", _assign("bank0_aruser"), r"\g<1>2'h3;", ("bring_up",), ("delivery",)),
+    Mutant("wrong command taken", "rekey", _assign("acceptable"), r"\g<1>1'h1;", ("isolation",), ("commands",)),
     Mutant("whole target revoked", "gate", _assign("in_range"), r"\g<1>1'h1;", ("hitless",), ("hitless_sharing",)),
 )

@@ -8,7 +8,7 @@ from hdl.plan import manifest, plan_card
 from ram import Manager
 from ram.manifest import parse_card
 from sim.scenarios.change import describe, runs
-from sim.scenarios.definitions import definitions, made_up
+from sim.scenarios.definitions import MOST_BEATS, definitions, made_up
 
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = ("mini", "quad", "wide")
@@ -49,7 +49,19 @@ def test_slices_beside_a_card_are_taken_in_order_of_name(tmp_path):
     folder.mkdir()
     for name in ("b", "a"):
         (folder / f"{name}.yaml").write_text(f"slice: {name}\ncontexts: [host.{'ab'.index(name)}]\n")
-    assert [wanted.slice for wanted in definitions(tmp_path / "card.yaml", described("mini"))] == ["a", "b"]
+    wanted, divisor = definitions(tmp_path / "card.yaml", described("mini"))
+    assert [definition.slice for definition in wanted] == ["a", "b"] and divisor == 1
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_shipped_slices_come_up_in_simulation_and_are_small_enough(name):
+    card = described(name)
+    wanted, divisor = definitions(ROOT / "boards" / name / "card.yaml", card)
+    answer = Manager(card).apply(*wanted)
+    assert answer.ok, answer.reason
+    entries = [entry for definition in wanted for entry in definition.memory]
+    beats = sum(entry.size for entry in entries) // card.fabric.data_bytes
+    assert beats <= MOST_BEATS or all(entry.size == card.fabric.granule for entry in entries if divisor > 1)
 
 
 def test_runs_of_granules():
