@@ -69,8 +69,8 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
 
     - if no other slice at the target has a higher class, each of the E (the scrubber too for class 0) goes once before
       it, and since one grant in P + 1 ignores classes, so do ``1 + E // P`` others: ``E + 1 + E // P`` grants;
-    - otherwise only the grants that ignore classes are sure, and there every other port may go first:
-      ``(P + 1) * N`` grants.
+    - otherwise only the grants that ignore classes are sure. There every other port may go first, each after P grants
+      that passed the request over, and each port of its own class may have gone once: ``(P + 2) * N`` grants.
 
     One more is under way when the request comes. A grant lasts as long as its burst, at most 256 beats, one per
     cycle. Assumes that the target takes a beat in every cycle, and counts from when the request is the first of its
@@ -87,7 +87,7 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
     equals -= 1 if mine & classes.keys() else 0
     equals += 1 if own.qos.class_ == SCRUB_CLASS else 0
     if higher:
-        grants = (fabric.patience + 1) * (len(connected) + 1)
+        grants = (fabric.patience + 2) * (len(connected) + 1)
     else:
         grants = equals + 1 + equals // fabric.patience
     return (grants + 1) * MOST_BEATS

@@ -32,6 +32,8 @@ TRACES = "traces"
 TWINS = "+signals"
 """Makes the recorder write every signal of the initiators' ports, so that twins can be compared cycle by cycle."""
 HEARTBEAT_SECONDS = 10
+LOG_COLUMNS = 150
+"""Width of the table where nobody's terminal gives one."""
 MAKE_STARTED = "HARDSLICE_STARTED"
 """Environment variable in which `make` tells when it started, in seconds since the epoch."""
 PROCESS_STARTED = time.time()
@@ -192,6 +194,8 @@ def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Se
         The card is wrong, or a tool is missing.
     """
     console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(soft_wrap=True, width=LOG_COLUMNS)
     started = time.monotonic()
 
     def say(text: str) -> None:

@@ -74,7 +74,7 @@ class TokenBuckets(wiring.Component):
         m = Module()
         count = signed(token_bits(self.plan))
         bucket = data.StructLayout({"tokens": count, "limited": 1})
-        m.submodules.buckets = buckets = Memory(shape=bucket, depth=1 << self.plan.slice_bits, init=[])
+        m.submodules.tokens = buckets = Memory(shape=bucket, depth=1 << self.plan.slice_bits, init=[])
         write, read = buckets.write_port(), buckets.read_port(domain="comb")
 
         # Stage 1: what is to change, and the level above which a refill would overflow.

@@ -126,6 +126,8 @@ class Traffic:
     -------
     tally : Tally
         What became of its transactions so far.
+    stopping : bool
+        No worker begins another transaction.
     """
 
     def __init__(

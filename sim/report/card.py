@@ -25,7 +25,8 @@ def _port_owner(owners: Owners, port: dict[str, Any], context: int, manifest: di
         elif port["kind"] == "core":
             found = port["name"] in held["cores"]
         else:
-            found = manifest["pcie"]["devices"][port["device"]]["name"] in held["devices"]
+            device = port["device"]
+            found = (port["name"] if device is None else manifest["pcie"]["devices"][device]["name"]) in held["devices"]
         if found:
             return int(number)
     return None

@@ -12,7 +12,6 @@ from ..bench.card import cycles
 from ..bench.holding import Holding
 from ..bench.load import Load
 from ..bench.probe import rekey, words
-from ..bench.traffic import Region
 from .setting import Setting
 
 SINGLES = 32
@@ -96,17 +95,21 @@ async def _growth(setting: Setting, holding: Holding) -> None:
     trying = True
     tasks: list[Any] = []
 
-    async def first_access(region: Region) -> None:
+    async def first_access(address: int) -> None:
         while trying:
-            await port.read(Burst(region.base, 1, port.size_max, user=context))
+            await port.read(Burst(address, 1, port.size_max, user=context))
 
     def expect(after: Holding) -> None:
-        now = {region.base for region in holding.regions}
-        tasks.extend(cocotb.start_soon(first_access(region)) for region in after.regions if region.base not in now)
+        before = {region.base: region.length for region in holding.regions}
+        for region in after.regions:
+            known = before.get(region.base, 0)  # what is new may be a region of its own, or the end of one
+            if region.length > known:
+                tasks.append(cocotb.start_soon(first_access(region.base + known)))
 
     await setting.change(answer, "grow", f"{holding.name} grows by one granule", expect=expect)
     await cycles(64)
     trying = False
+    assert tasks, "the slice grew, but its window shows nothing new"
     for task in tasks:
         await task
     await card.settle()

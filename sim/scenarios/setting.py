@@ -178,7 +178,9 @@ class Setting:
         self.traffic[held.name] = Traffic(held.regions, held.contexts, self.card.seed, pace=pace)
 
     async def stop_traffic(self) -> None:
-        """Let all traffic end, and note what became of it."""
+        """Let all traffic end, everybody's in the same cycle, and note what became of it."""
+        for traffic in self.traffic.values():
+            traffic.stopping = True
         tallies = {name: await traffic.stop() for name, traffic in self.traffic.items()}
         self.traffic.clear()
         text = ", ".join(f"{name} {tally.done} done, {tally.refused} refused" for name, tally in tallies.items())
