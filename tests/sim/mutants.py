@@ -85,7 +85,7 @@ MUTANTS = (
         ("denials",),
     ),
     Mutant("unlogged denial", "gate", _assign("fault_valid"), r"\g<1>1'h0;", ("isolation",), ("faults",)),
-    Mutant("longest not kept", "read", _assign("longer"), r"\g<1>1'h0;", ("isolation",), ("counters",)),
+    Mutant("uncounted denial", "read", r"= done & done_denied;", r"= 1'h0;", ("isolation",), ("counters",)),
     Mutant("wrong slice at the target", "", _assign("bank0_aruser"), r"\g<1>2'h3;", ("bring_up",), ("delivery",)),
     Mutant("wrong command taken", "rekey", _assign("acceptable"), r"\g<1>1'h1;", ("isolation",), ("commands",)),
     Mutant("whole target revoked", "gate", _assign("in_range"), r"\g<1>1'h1;", ("hitless",), ("hitless_sharing",)),
