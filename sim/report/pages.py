@@ -13,16 +13,17 @@ from . import card as picture
 README = Path("README.md")
 FIGURES_PAGE = Path("docs/figures.md")
 MARKERS = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
-IN_README = ("figures", "hitless_sharing")
-"""Checks whose figures the README shows."""
+IN_README = {"figures": "", "hitless_sharing": "bystanders that share a target: "}
+"""Checks whose figures the README shows, and what stands before their names there."""
 
 
 def _number(value: float) -> str:
     return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:.3f}"
 
 
-def _rows(verdict: dict[str, Any]) -> list[str]:
-    return [f"| {figure['name']} | {_number(figure['value'])} | {figure['unit']} |" for figure in verdict["figures"]]
+def _rows(verdict: dict[str, Any], prefix: str = "") -> list[str]:
+    figures = verdict["figures"]
+    return [f"| {prefix}{figure['name']} | {_number(figure['value'])} | {figure['unit']} |" for figure in figures]
 
 
 def figures_page(verdicts: list[dict[str, Any]]) -> str:
@@ -41,7 +42,8 @@ def figures_page(verdicts: list[dict[str, Any]]) -> str:
 
 def readme_table(verdicts: list[dict[str, Any]]) -> str:
     """The README's table."""
-    rows = [row for check in IN_README for verdict in verdicts if verdict["check"] == check for row in _rows(verdict)]
+    named = {verdict["check"]: verdict for verdict in verdicts}
+    rows = [row for check, prefix in IN_README.items() if check in named for row in _rows(named[check], prefix)]
     return "\n".join(
         [f"Command: `{verdicts[0]['command']}`", "", "| figure | value | unit |", "|---|---|---|", *rows, ""]
     )

@@ -41,7 +41,8 @@ def line(x1: float, y1: float, x2: float, y2: float, **values: object) -> str:
 def picture(width: float, height: float, body: list[str], label: str) -> str:
     """A whole picture, as wide as its place allows."""
     head = attributes(viewBox=f"0 0 {_round(width)} {_round(height)}", role="img", aria_label=label)
-    return f"<svg {head}>{''.join(body)}</svg>"
+    # The name space is what makes it a picture also where it is a file of its own.
+    return f"<svg xmlns='http://www.w3.org/2000/svg' font-family='system-ui, sans-serif' {head}>{''.join(body)}</svg>"
 
 
 def _round(value: float) -> str:

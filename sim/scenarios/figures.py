@@ -78,7 +78,8 @@ async def _throughput(setting: Setting, holdings: list[Holding], **what: Any) ->
         for write in (False, True)
     ]
     await cycles(200)
-    with setting.phase(f"{len(holdings)} ports back to back", what="throughput", **what):
+    ports = "one port" if len(holdings) == 1 else f"{len(holdings)} ports at once"
+    with setting.phase(f"{ports}, back to back", what="throughput", **what):
         await cycles(MEASURE_CYCLES)
     for load in loads:
         await load.stop()
