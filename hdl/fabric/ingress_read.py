@@ -1,6 +1,6 @@
 """Where reads enter the fabric."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -74,6 +74,7 @@ class IngressRead(wiring.Component):
         request = routed.request
         denied = Signal()
         has_budget = Signal()
+        stays = Signal()
         may_go = Signal()
         sent = Signal()
         denial_layout = data.StructLayout({"head": layouts.response(plan), "length": 8})
@@ -82,7 +83,9 @@ class IngressRead(wiring.Component):
         denial = data.View(denial_layout, denials.r_data)
         m.d.comb += [
             denied.eq(routed.kind != 0),
-            has_budget.eq(self.eligible.bit_select(request.slice, 1)),
+            # A context that is handed over drains whatever its budget: else a slice without tokens could keep it.
+            stays.eq(Array(getattr(self, f"owned{n}") for n in range(len(self.initiator.contexts)))[request.context]),
+            has_budget.eq(self.eligible.bit_select(request.slice, 1) | ~stays),
             ledger.id.eq(request.id),
             ledger.destination.eq(Cat(routed.destination, denied)),
             may_go.eq(translate.o.valid & ledger.may_go & (denied | has_budget)),

@@ -1,6 +1,6 @@
 """Where writes enter the fabric."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -83,6 +83,7 @@ class IngressWrite(wiring.Component):
         request = routed.request
         denied = Signal()
         has_budget = Signal()
+        stays = Signal()
         started = Signal()
         may_go = Signal()
         sent = Signal()
@@ -94,7 +95,9 @@ class IngressWrite(wiring.Component):
         denial_in = Signal(denial_layout)
         m.d.comb += [
             denied.eq(routed.kind != 0),
-            has_budget.eq(self.eligible.bit_select(request.slice, 1)),
+            # A context that is handed over drains whatever its budget: else a slice without tokens could keep it.
+            stays.eq(Array(getattr(self, f"owned{n}") for n in range(len(self.initiator.contexts)))[request.context]),
+            has_budget.eq(self.eligible.bit_select(request.slice, 1) | ~stays),
             data_valid.eq(data_skid.o.valid | self.isolate),
             ledger.id.eq(request.id),
             ledger.destination.eq(Cat(routed.destination, denied)),

@@ -1,0 +1,104 @@
+"""G1, G5, G6 at the ingress: closed without an owner, held by the budget, and a hand-over that always drains."""
+
+from hdl.fabric.ingress_read import IngressRead
+from hdl.fabric.ingress_write import IngressWrite
+
+from .harness import board, simulate
+
+DECERR = 3
+
+
+async def _fill(ctx, ingress):
+    """Window granule 0 leads to granule 0 of target 0."""
+    ctx.set(ingress.fill_entry, {"readable": 1, "writable": 1, "target": 1, "granule": 0})
+    ctx.set(ingress.fill_enable, 1)
+    await ctx.tick()
+    ctx.set(ingress.fill_enable, 0)
+
+
+async def _address(ctx, stream, length=0):
+    ctx.set(stream.payload, {"id": 1, "len": length, "size": 2, "burst": 1})
+    ctx.set(stream.valid, 1)
+    await ctx.tick()
+    ctx.set(stream.valid, 0)
+
+
+def test_without_an_owner_every_beat_is_an_error_of_zeros():
+    plan = board("mini")
+    ingress = IngressRead(plan, plan.initiators[0])
+
+    async def bench(ctx):
+        await _fill(ctx, ingress)
+        ctx.set(ingress.r.ready, 1)
+        await _address(ctx, ingress.ar, length=3)
+        beats = []
+        while len(beats) < 4:
+            assert ctx.get(ingress.request_valid) == 0
+            if ctx.get(ingress.r.valid):
+                beat = ctx.get(ingress.r.payload)
+                beats.append((beat.id, beat.resp, beat.data, beat.last))
+            await ctx.tick()
+        assert beats == [(1, DECERR, 0, int(n == 3)) for n in range(4)]
+        assert ctx.get(ingress.r.valid) == 0, "one beat too many"
+
+    simulate(ingress, bench)
+
+
+def test_no_budget_holds_a_request_and_a_hand_over_lets_it_drain():
+    plan = board("mini")
+    ingress = IngressRead(plan, plan.initiators[0])
+
+    async def bench(ctx):
+        await _fill(ctx, ingress)
+        ctx.set(ingress.owned0, 1)
+        await _address(ctx, ingress.ar)
+        for _ in range(20):
+            await ctx.tick()
+            assert ctx.get(ingress.request_valid) == 0, "let through without tokens"
+        assert ctx.get(ingress.drained) & 1 == 0
+        ctx.set(ingress.owned0, 0)
+        ctx.set(ingress.request_ready, 1)
+        assert ctx.get(ingress.request_valid) == 1, "a hand-over waits for ever for a slice without tokens"
+        await ctx.tick()
+        ctx.set(ingress.response0.payload, {"head": {"id": 1, "last": 1, "owned": 1}})
+        ctx.set(ingress.response0.valid, 1)
+        ctx.set(ingress.r.ready, 1)
+        while not ctx.get(ingress.drained) & 1:
+            await ctx.tick()
+            ctx.set(ingress.response0.valid, 0)
+
+    simulate(ingress, bench)
+
+
+def test_an_isolated_port_ends_its_burst_without_touching_memory():
+    plan = board("mini")
+    core = next(port for port in plan.initiators if port.kind == "core")
+    ingress = IngressWrite(plan, core)
+
+    async def bench(ctx):
+        await _fill(ctx, ingress)
+        ctx.set(ingress.owned0, 1)
+        ctx.set(ingress.eligible, -1)
+        ctx.set(ingress.request_ready, 1)
+        ctx.set(ingress.w.payload, {"data": 0x1234, "strb": 0xF})
+        ctx.set(ingress.w.valid, 1)
+        await _address(ctx, ingress.aw, length=7)
+        beats = []
+        while not beats or not beats[-1][1]:
+            if ctx.get(ingress.request_valid):
+                beats.append((ctx.get(ingress.beat.strobe), ctx.get(ingress.beat.last)))
+            if len(beats) == 3:
+                ctx.set(ingress.isolate, 1)  # the core is in reset and gives no more data
+                ctx.set(ingress.w.valid, 0)
+                ctx.set(ingress.owned0, 0)
+            await ctx.tick()
+        assert beats == [(0xF, 0)] * 3 + [(0, 0)] * 4 + [(0, 1)]
+        ctx.set(ingress.response0.payload, {"id": 1, "last": 1, "owned": 1})
+        ctx.set(ingress.response0.valid, 1)
+        await ctx.tick()
+        ctx.set(ingress.response0.valid, 0)
+        while not ctx.get(ingress.drained):
+            assert ctx.get(ingress.b.valid) == 0, "the response is the old slice's"
+            await ctx.tick()
+
+    simulate(ingress, bench)
