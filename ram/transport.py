@@ -1,5 +1,6 @@
 """Where register operations go: a card, a simulated card, or a file."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +108,7 @@ class FileTransport:
 
     async def read(self, address: int) -> int:
         """A file has no registers."""
-        raise NotImplementedError("a file has nothing to read; it records whole operations")
+        raise io.UnsupportedOperation("a file has nothing to read; it records whole operations")
 
     async def write(self, address: int, value: int) -> None:
         """Take a write that is not part of a transition."""
