@@ -4,25 +4,12 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.axi import Response
 from ..bus.buffer import Buffer
-from ..plan.plan import Plan, Target, bits_for
+from ..plan.plan import Plan, Target
+from .egress import connect_answers, connect_gate, gate_members
 from .gate import Gate, passed_layout
 from .ingress_read import read_response
 from .order_table import OrderTable
-
-
-def gate_members(gate: Gate) -> dict[str, wiring.Member]:
-    """The members that an egress hands through to its gate."""
-    inner = {"o", "room", "reserve", "decided", "decided_source", "entry"}
-    return {name: member for name, member in gate.signature.members.items() if name not in inner}
-
-
-def pass_gate(m: Module, outer: wiring.Component, gate: Gate) -> None:
-    """Connect an egress's members to its gate's members of the same name."""
-    for name, member in gate_members(gate).items():
-        inside, outside = getattr(gate, name), getattr(outer, name)
-        m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
 
 
 class EgressRead(wiring.Component):
@@ -60,66 +47,24 @@ class EgressRead(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.gate = gate = self.gate
-        sources = gate.sources
-        m.submodules.order = order = OrderTable(self.plan, len(sources))
+        m.submodules.order = order = OrderTable(self.plan, len(gate.sources))
         m.submodules.buffer = buffer = Buffer(passed_layout(self.plan, write=False))
-        pass_gate(m, self, gate)
+        connect_gate(m, self, gate, order)
         wiring.connect(m, gate.o, buffer.i)
         wiring.connect(m, buffer.o, wiring.flipped(self.ar))
-        m.d.comb += [
-            gate.room.eq(order.room),
-            order.reserve.eq(gate.reserve),
-            order.push.eq(gate.decided),
-            order.push_source.eq(gate.decided_source),
-            order.push_entry.eq(gate.entry),
-        ]
 
-        # A target's ID becomes a position in the table; one that no source has is answered to nobody.
-        known = Signal()
-        with m.Switch(self.r.payload.id):
-            for n, source in enumerate(sources):
-                with m.Case(source):
-                    m.d.comb += [known.eq(1), order.answer_source.eq(n)]
-
-        # The target's answer and a denial's beats share the way out and alternate when both want it.
-        turn = Signal()
-        denial_turn = Signal()
-        answer_valid = Signal()
+        # A denial has as many beats of zeros as were asked for.
         beat = Signal(8)
         denial_last = Signal()
-        taken = Signal()
-        ready = Signal()
-        where = Signal(bits_for(len(sources)))
-        entry = Mux(denial_turn, order.denial_entry.as_value(), order.answer_entry.as_value())
-        chosen = data.View(order.denial_entry.shape(), entry)
         out = Signal(read_response(self.plan))
-        m.d.sync += turn.eq(~turn)
+        denial_turn, taken = connect_answers(
+            m, self, gate, order, channel=self.r, out=out, head=out.head,
+            last=self.r.payload.last, denial_last=denial_last,
+        )  # fmt: skip
         m.d.comb += [
-            answer_valid.eq(self.r.valid & known & order.answer_valid),
-            denial_turn.eq(order.denial_valid & (turn | ~answer_valid)),
-            where.eq(Mux(denial_turn, order.denial_source, order.answer_source)),
             denial_last.eq(beat == order.denial_entry.length),
-            out.head.id.eq(chosen.id),
-            out.head.response.eq(Mux(denial_turn, Response.SLVERR, self.r.payload.resp)),
-            out.head.last.eq(Mux(denial_turn, denial_last, self.r.payload.last)),
-            out.head.context.eq(chosen.context),
-            out.head.owned.eq(1),
-            out.head.denied.eq(denial_turn),
-            out.head.birth.eq(chosen.birth),
             out.data.eq(Mux(denial_turn, Const(0, self.plan.data_width), self.r.payload.data)),
-            taken.eq((denial_turn | answer_valid) & ready),
-            # An answer that nobody waits for is dropped; one whose turn has not come waits.
-            self.r.ready.eq((taken & ~denial_turn) | ~known),
-            order.answer_done.eq(taken & ~denial_turn & self.r.payload.last),
-            order.denial_done.eq(taken & denial_turn & denial_last),
-            self.done.eq(order.answer_done),
-            self.done_epoch.eq(order.answer_entry.epoch),
         ]
         with m.If(taken & denial_turn):
             m.d.sync += beat.eq(Mux(denial_last, 0, beat + 1))
-        for n in range(len(sources)):
-            response = getattr(self, f"response{n}")
-            m.d.comb += [response.payload.eq(out), response.valid.eq((denial_turn | answer_valid) & (where == n))]
-            with m.If(where == n):
-                m.d.comb += ready.eq(response.ready)
         return m
