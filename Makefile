@@ -19,7 +19,7 @@ export HARDSLICE_STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sim test verilog waves lint docs clean
+.PHONY: help sim test bench verilog waves lint docs clean
 
 help: ## print this list
 	@echo "make TARGET [CARD=quad] [SEED=1] [WAVES=1]   (CARD: a name below boards/, or the path of a card.yaml)"
@@ -30,6 +30,9 @@ sim: $(READY) ## generate the card, run every scenario on it, print the verdicts
 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+bench: $(READY) $(VENV)/bench ## measure a card (CARD=bench4): area, clock, cycles, throughput; write build/<card>/bench.json
+	@$(HARDSLICE) bench $(if $(filter file default,$(origin CARD)),bench4,$(CARD))
 
 verilog: $(READY) ## write build/<card>/<card>.v, its file list, manifest.json and the register exports
 	@$(HARDSLICE) generate $(CARD)
@@ -82,6 +85,11 @@ $(READY): pyproject.toml .ci/constraints.txt
 	@$(call install,--no-build-isolation --editable '.[dev]')
 	$(call check,test -n "$$($(BIN)/python -m find_libpython)",cocotb needs a shared libpython: apt-get install libpython3-dev)
 	@printf %s '$(CURDIR)' > $@
+
+$(VENV)/bench: $(READY)
+	@echo "set-up: synthesis, place and route"
+	@$(call install,--no-build-isolation --editable '.[bench]')
+	@touch $@
 
 # The whole answer of pip is kept; its last lines are shown when it fails.
 install = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check \

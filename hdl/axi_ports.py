@@ -7,8 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .bus import axi
-from .fabric.egress_read import EgressRead
-from .fabric.egress_write import EgressWrite
+from .fabric.egress import Egress
 from .fabric.ingress_read import IngressRead
 from .fabric.ingress_write import IngressWrite
 from .plan.plan import Plan
@@ -59,39 +58,38 @@ class _Port:
 def connect_initiator(m: Module, top: wiring.Component, name: str, read: IngressRead, write: IngressWrite) -> None:
     """Between an initiator's AXI signals and its ingress."""
     port = _Port(top, name)
-    for channel, stream in (("ar", read.ar), ("aw", write.aw)):
+    for channel, stream in (("ar", read.address), ("aw", write.address)):
         for field in ADDRESS_FIELDS:
             m.d.comb += stream.payload[field].eq(getattr(port, channel + field))
         m.d.comb += [
             stream.valid.eq(getattr(port, f"{channel}valid")),
             getattr(port, f"{channel}ready").eq(stream.ready),
         ]
+    for channel, stream in (("r", read.o), ("b", write.o)):
+        m.d.comb += [
+            getattr(port, f"{channel}valid").eq(stream.valid),
+            stream.ready.eq(getattr(port, f"{channel}ready")),
+            getattr(port, f"{channel}id").eq(stream.payload.id),
+            getattr(port, f"{channel}resp").eq(stream.payload.answer.response),
+        ]
     m.d.comb += [
+        port.rdata.eq(read.o.payload.answer.data),
+        port.rlast.eq(read.o.payload.answer.last),
         write.w.valid.eq(port.wvalid),
         port.wready.eq(write.w.ready),
         write.w.payload.data.eq(port.wdata),
         write.w.payload.strb.eq(port.wstrb),
-        port.bvalid.eq(write.b.valid),
-        write.b.ready.eq(port.bready),
-        port.bid.eq(write.b.payload.id),
-        port.bresp.eq(write.b.payload.resp),
-        port.rvalid.eq(read.r.valid),
-        read.r.ready.eq(port.rready),
-        port.rid.eq(read.r.payload.id),
-        port.rdata.eq(read.r.payload.data),
-        port.rresp.eq(read.r.payload.resp),
-        port.rlast.eq(read.r.payload.last),
     ]
 
 
-def connect_target(m: Module, top: wiring.Component, name: str, read: EgressRead, write: EgressWrite) -> None:
+def connect_target(m: Module, top: wiring.Component, name: str, read: Egress, write: Egress) -> None:
     """Between an egress and its target's AXI signals."""
     port = _Port(top, name)
-    for channel, stream in (("ar", read.ar), ("aw", write.aw)):
-        request = stream.payload.request
+    for channel, egress in (("ar", read), ("aw", write)):
+        request = egress.address.payload
         values = {
-            "valid": stream.valid,
-            "id": stream.payload.source,
+            "valid": egress.address.valid,
+            "id": egress.source,
             "addr": request.address,
             "len": request.length,
             "size": request.size,
@@ -103,21 +101,21 @@ def connect_target(m: Module, top: wiring.Component, name: str, read: EgressRead
         }
         for field, value in values.items():
             m.d.comb += getattr(port, channel + field).eq(value)
-        m.d.comb += stream.ready.eq(getattr(port, f"{channel}ready"))
+        m.d.comb += egress.address.ready.eq(getattr(port, f"{channel}ready"))
+    for channel, egress in (("r", read), ("b", write)):
+        m.d.comb += [
+            egress.answer.valid.eq(getattr(port, f"{channel}valid")),
+            getattr(port, f"{channel}ready").eq(egress.answer.ready),
+            egress.answer.payload.id.eq(getattr(port, f"{channel}id")),
+            egress.answer.payload.answer.response.eq(getattr(port, f"{channel}resp")),
+        ]
     m.d.comb += [
+        read.answer.payload.answer.data.eq(port.rdata),
+        read.answer.payload.answer.last.eq(port.rlast),
+        write.answer.payload.answer.last.eq(1),
         port.wvalid.eq(write.w.valid),
         write.w.ready.eq(port.wready),
         port.wdata.eq(write.w.payload.data),
         port.wstrb.eq(write.w.payload.strobe),
         port.wlast.eq(write.w.payload.last),
-        write.b.valid.eq(port.bvalid),
-        port.bready.eq(write.b.ready),
-        write.b.payload.id.eq(port.bid),
-        write.b.payload.resp.eq(port.bresp),
-        read.r.valid.eq(port.rvalid),
-        port.rready.eq(read.r.ready),
-        read.r.payload.id.eq(port.rid),
-        read.r.payload.data.eq(port.rdata),
-        read.r.payload.resp.eq(port.rresp),
-        read.r.payload.last.eq(port.rlast),
     ]

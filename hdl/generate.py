@@ -5,6 +5,7 @@ import json
 import os
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from .exports import FORMATS, SUFFIXES, export_registers, notice
 from .files import write_texts
@@ -31,17 +32,36 @@ def sources_hash() -> str:
     return total.hexdigest()
 
 
-def verilog(plan: Plan, header: str) -> str:
-    """The card as Verilog text; `header` is a line without comment marks. Takes seconds."""
+def _convert(plan: Plan, component: Any, name: str, header: str) -> str:
     # A Yosys that happens to be installed would write other Verilog. Amaranth reads this.
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"
     from amaranth.back.verilog import convert
 
-    from .top import Card
     from .verilog import merge_modules
 
-    text = convert(Card(plan), name=plan.card, emit_src=False, strip_internal_attrs=True)
-    return merge_modules(text, top=plan.card, suffixes=plan.port_names, header=f"// {header}\n")
+    text = convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    return merge_modules(text, top=name, suffixes=plan.port_names, header=f"// {header}\n")
+
+
+def verilog(plan: Plan, header: str) -> str:
+    """The card as Verilog text; `header` is a line without comment marks. Takes seconds."""
+    from .top import Card
+
+    return _convert(plan, Card(plan), plan.card, header)
+
+
+def data_plane_verilog(plan: Plan) -> str:
+    """The data plane alone, as module ``data_plane``: what a plain interconnect is compared with."""
+    from .fabric.data_plane import DataPlane
+
+    return _convert(plan, DataPlane(plan), "data_plane", f"The data plane of {plan.card}.")
+
+
+def harness_verilog(plan: Plan) -> str:
+    """Traffic generators and memories around the card, as module ``harness``; the card itself is not in it."""
+    from .traffic.harness import Harness
+
+    return _convert(plan, Harness(plan), "harness", f"Traffic for {plan.card}.")
 
 
 def _contents(plan: Plan) -> dict[str, str]:

@@ -1,26 +1,20 @@
 """The card's fabric: every part in its place. Follow :meth:`Card.elaborate` to see who talks to whom."""
 
-from typing import Any
-
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .axi_ports import axi_members, connect_initiator, connect_target, flat
+from .axi_ports import axi_members, flat
 from .bus import axi
 from .control.bank import Bank
 from .control.barrier import Barrier
-from .control.fault_log import FaultLog
+from .control.fault_log import FaultLog, origins
 from .control.handover import Handover
 from .control.lane_switch import LANE_BITS, LaneSwitch
 from .control.meter import Meter
 from .control.rekey import Rekey
 from .control.window_fill import WindowFill
-from .fabric.egress_read import EgressRead
-from .fabric.egress_write import EgressWrite
-from .fabric.epochs import Epochs
-from .fabric.ingress_read import IngressRead
-from .fabric.ingress_write import IngressWrite
+from .fabric.data_plane import PLANES, DataPlane
 from .plan.blocks import INTERRUPTS, register_map
 from .plan.manifest import manifest
 from .plan.plan import Plan
@@ -42,6 +36,13 @@ def _attached_members(plan: Plan) -> dict[str, wiring.Member]:
         members[f"{device.name}_lane_rx"] = Out(LANE_BITS * device.lanes)
         members[f"{device.name}_lane_tx"] = In(LANE_BITS * device.lanes)
     return members
+
+
+def _identity(plan: Plan) -> dict[tuple[str, str], int]:
+    """Values of the registers that tell which card this is."""
+    words = manifest(plan)["hash"]
+    hashes = {("identity", f"HASH{n}"): int(words[8 * n : 8 * n + 8], 16) for n in range(4)}
+    return {("identity", "MAGIC"): MAGIC, ("identity", "VERSION"): MAP_VERSION, **hashes}
 
 
 class Card(wiring.Component):
@@ -75,32 +76,24 @@ class Card(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self.plan
-        self.bank = m.submodules.bank = Bank(self.registers)
+        self.bank = m.submodules.bank = Bank(self.registers, _identity(plan))
         self.meter = m.submodules.meter = Meter(plan)
         self.barrier = m.submodules.barrier = Barrier(len(plan.targets))
-        self.handovers, self.reads, self.writes = [], [], []
-        self.rekeys, self.egress_reads, self.egress_writes = [], [], []
+        self.data_plane = m.submodules.data_plane = DataPlane(plan)
+        self.handovers, self.rekeys = [], []
         for port in plan.initiators:
             self.handovers.append(Handover(plan, port))
-            self.reads.append(IngressRead(plan, port))
-            self.writes.append(IngressWrite(plan, port))
             m.submodules[f"handover_{port.name}"] = self.handovers[-1]
-            m.submodules[f"ingress_read_{port.name}"] = self.reads[-1]
-            m.submodules[f"ingress_write_{port.name}"] = self.writes[-1]
-            connect_initiator(m, self, port.name, self.reads[-1], self.writes[-1])
         for target in plan.targets:
             self.rekeys.append(Rekey(plan, target))
-            self.egress_reads.append(EgressRead(plan, target))
-            self.egress_writes.append(EgressWrite(plan, target))
             m.submodules[f"rekey_{target.name}"] = self.rekeys[-1]
-            m.submodules[f"egress_read_{target.name}"] = self.egress_reads[-1]
-            m.submodules[f"egress_write_{target.name}"] = self.egress_writes[-1]
-            connect_target(m, self, target.name, self.egress_reads[-1], self.egress_writes[-1])
-        self._connect_switch(m)
+        for name, member in axi_members(plan).items():
+            outside, inside = getattr(self, name), getattr(self.data_plane, name)
+            m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         self._connect_control_port(m)
         self._connect_meter(m)
-        self._connect_ingress(m)
-        self._connect_egress(m)
+        self._connect_initiators(m)
+        self._connect_targets(m)
         self._connect_handover(m)
         self._connect_windows(m)
         self._connect_faults(m)
@@ -108,37 +101,11 @@ class Card(wiring.Component):
         self._connect_barrier_and_interrupt(m)
         return m
 
-    def _connect_switch(self, m: Module) -> None:
-        """The crossbar: wires only; each target's gate arbitrates."""
-        planes: tuple[tuple[list[Any], list[Any]], ...] = (
-            (self.reads, self.egress_reads),
-            (self.writes, self.egress_writes),
-        )
-        for ingresses, egresses in planes:
-            for t, egress in enumerate(egresses):
-                for n, source in enumerate(self.plan.targets[t].initiators):
-                    ingress = ingresses[source]
-                    m.d.comb += [
-                        egress.request_valid[n].eq(ingress.request_valid[t]),
-                        ingress.request_ready[t].eq(egress.request_ready[n]),
-                        getattr(egress, f"request{n}").eq(ingress.request),
-                        getattr(egress, f"class{n}").eq(ingress.request_class),
-                    ]
-                    if ingresses is self.writes:
-                        m.d.comb += getattr(egress, f"beat{n}").eq(ingress.beat)
-                    wiring.connect(m, getattr(egress, f"response{n}"), getattr(ingress, f"response{t}"))
-
     def _connect_control_port(self, m: Module) -> None:
-        bank, bus = self.bank, self.bank.bus
+        bus = self.bank.bus
         for name, member in bus.signature.members.items():
             outside, inside = getattr(self, f"control_{name}"), getattr(bus, name)
             m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
-        words = manifest(self.plan)["hash"]
-        m.d.comb += [
-            bank.field("identity", 0, "MAGIC", "value").eq(MAGIC),
-            bank.field("identity", 0, "VERSION", "value").eq(MAP_VERSION),
-            *(bank.field("identity", 0, f"HASH{n}", "value").eq(int(words[8 * n : 8 * n + 8], 16)) for n in range(4)),
-        ]
 
     def _connect_meter(self, m: Module) -> None:
         plan, bank, meter = self.plan, self.bank, self.meter
@@ -148,55 +115,44 @@ class Card(wiring.Component):
                 getattr(meter, f"owner_slice{context.index}").eq(getattr(handover, f"slice{context.number}")),
                 getattr(meter, f"owner_owned{context.index}").eq(getattr(handover, f"charged{context.number}")),
             ]
-        for s in range(plan.slices):
-            m.d.comb += [
-                getattr(meter, f"rate{s}").eq(bank.field("slice", s, "RATE", "rate")),
-                getattr(meter, f"limited{s}").eq(bank.field("slice", s, "RATE", "limited")),
-                getattr(meter, f"burst{s}").eq(bank.field("slice", s, "BURST", "beats")),
-            ]
         m.d.comb += [
+            meter.qos_write.eq(bank.write_strobe("slice", "QOS")),
+            meter.rate_write.eq(bank.write_strobe("slice", "RATE")),
+            meter.burst_write.eq(bank.write_strobe("slice", "BURST")),
+            meter.contract_slice.eq(bank.slice_member),
+            meter.contract_value.eq(bank.stored_value),
             meter.snapshot.eq(bank.strobe("counters", 0, "SNAPSHOT")),
             bank.field("counters", 0, "STATUS", "busy").eq(meter.busy),
+            meter.external_enable.eq(bank.external_enable),
             meter.external_member.eq(bank.external_member),
             meter.external_word.eq(bank.external_word),
             bank.external_data.eq(meter.external_data),
         ]
 
-    def _connect_ingress(self, m: Module) -> None:
-        plan, bank, meter = self.plan, self.bank, self.meter
-        for port, handover, read, write in zip(plan.initiators, self.handovers, self.reads, self.writes, strict=True):
+    def _connect_initiators(self, m: Module) -> None:
+        plan, meter = self.plan, self.meter
+        for port, handover in zip(plan.initiators, self.handovers, strict=True):
+            control = getattr(self.data_plane, port.name)
             m.d.comb += [
-                getattr(meter, f"read{port.index}").eq(read.events),
-                getattr(meter, f"write{port.index}").eq(write.events),
-                handover.drained.eq(read.drained & write.drained),
+                getattr(meter, f"read{port.index}").eq(control.read_events),
+                getattr(meter, f"write{port.index}").eq(control.write_events),
+                handover.drained.eq(control.drained),
+                control.isolate.eq(handover.isolate),
             ]
-            for plane in (read, write):
-                m.d.comb += [
-                    plane.isolate.eq(handover.isolate),
-                    plane.now.eq(meter.now),
-                    plane.eligible.eq(meter.eligible),
-                ]
-                for n in range(len(port.contexts)):
-                    for what in ("slice", "owned"):
-                        m.d.comb += getattr(plane, f"{what}{n}").eq(getattr(handover, f"{what}{n}"))
-                for s in range(plan.slices):
-                    m.d.comb += getattr(plane, f"class{s}").eq(bank.field("slice", s, "QOS", "class"))
+            for context in port.contexts:
+                n = context.number
+                for what in ("slice", "owned"):
+                    m.d.comb += getattr(control, f"{what}{n}").eq(getattr(handover, f"{what}{n}"))
+                for what in ("class", "eligible"):
+                    m.d.comb += getattr(control, f"{what}{n}").eq(getattr(meter, f"{what}{context.index}"))
 
-    def _connect_egress(self, m: Module) -> None:
-        plan, bank = self.plan, self.bank
-        planes = zip(plan.targets, self.rekeys, self.egress_reads, self.egress_writes, strict=True)
-        for t, (target, rekey, read, write) in enumerate(planes):
-            epochs = Epochs(plan, clients=2)
-            m.submodules[f"epochs_{target.name}"] = epochs
+    def _connect_targets(self, m: Module) -> None:
+        plan, bank, plane = self.plan, self.bank, self.data_plane
+        for t, (target, rekey) in enumerate(zip(plan.targets, self.rekeys, strict=True)):
+            control = getattr(plane, target.name)
             m.d.comb += [
-                epochs.passed_read.eq(read.passed),
-                epochs.passed_write.eq(write.passed),
-                epochs.done_read.eq(read.done),
-                epochs.done_read_epoch.eq(read.done_epoch),
-                epochs.done_write.eq(write.done),
-                epochs.done_write_epoch.eq(write.done_epoch),
-                epochs.drain.eq(Cat(rekey.drain, self.barrier.drain[t])),
-                Cat(rekey.drained, self.barrier.drained[t]).eq(epochs.drained),
+                control.drain.eq(Cat(rekey.drain, self.barrier.drain[t])),
+                Cat(rekey.drained, self.barrier.drained[t]).eq(control.drained),
                 rekey.command.eq(bank.strobe("target", t, "REKEY")),
                 rekey.first.eq(bank.field("target", t, "FIRST", "granule")),
                 rekey.last.eq(bank.field("target", t, "LAST", "granule")),
@@ -207,24 +163,23 @@ class Card(wiring.Component):
                 bank.field("target", t, "STATUS", "failed").eq(rekey.failed),
                 bank.field("target", t, "PROGRESS", "granule").eq(rekey.progress),
             ]
-            for egress, right in ((read, "READ"), (write, "WRITE")):
-                m.d.comb += egress.epoch.eq(epochs.epoch)
-                for name in ("revoke", "revoke_first", "revoke_last", "key_write", "key_granule", "key_value"):
-                    m.d.comb += getattr(egress, name).eq(getattr(rekey, name))
-                for k in range(plan.keys):
-                    m.d.comb += getattr(egress, f"rights{k}").eq(bank.field("key", k, right, "slices"))
+            for name in ("revoke", "revoke_first", "revoke_last", "key_write", "key_granule", "key_value"):
+                m.d.comb += getattr(control, name).eq(getattr(rekey, name))
             if target.kind == "memory":
-                n = len(target.initiators)
-                scrubbed = getattr(write, f"response{n}")
                 m.d.comb += [
-                    getattr(write, f"request{n}").eq(rekey.scrub_request),
-                    getattr(write, f"beat{n}").eq(rekey.scrub_beat),
-                    write.request_valid[n].eq(rekey.scrub_valid),
-                    rekey.scrub_ready.eq(write.request_ready[n]),
-                    rekey.scrub_done.eq(scrubbed.valid),
-                    rekey.scrub_error.eq(scrubbed.payload.response[1]),
-                    scrubbed.ready.eq(1),
+                    control.scrub_request.eq(rekey.scrub_request),
+                    control.scrub_beat.eq(rekey.scrub_beat),
+                    control.scrub_valid.eq(rekey.scrub_valid),
+                    control.scrub_first.eq(rekey.scrub_first),
+                    rekey.scrub_ready.eq(control.scrub_ready),
+                    rekey.scrub_done.eq(control.scrubbed),
+                    rekey.scrub_error.eq(control.scrub_error),
                 ]
+        m.d.comb += [
+            plane.rights_write.eq(Cat(bank.write_strobe("key", right) for right in ("READ", "WRITE"))),
+            plane.rights_key.eq(bank.key_member),
+            plane.rights_slices.eq(bank.stored_value),
+        ]
 
     def _connect_handover(self, m: Module) -> None:
         plan, bank = self.plan, self.bank
@@ -252,10 +207,9 @@ class Card(wiring.Component):
             if port.has_reset:
                 m.d.comb += getattr(self, f"{port.name}_reset").eq(handover.reset)
             if port.kind == "core":
-                boot = Cat(
-                    bank.field("initiator", i, "BOOT_LOW", "address"),
-                    bank.field("initiator", i, "BOOT_HIGH", "address"),
-                )
+                # Without BOOT_HIGH if addresses have 32 bits: the register is there, its flip-flops are not.
+                words = ("BOOT_LOW", "BOOT_HIGH")[: 1 + (plan.address_width > 32)]
+                boot = Cat(bank.field("initiator", i, word, "address") for word in words)
                 m.d.comb += [
                     getattr(self, f"{port.name}_hold").eq(handover.hold),
                     getattr(self, f"{port.name}_boot_address").eq(boot),
@@ -284,27 +238,26 @@ class Card(wiring.Component):
             ),
             bank.field("window", 0, "STATUS", "busy").eq(fill.busy),
         ]
-        for i, planes in enumerate(zip(self.reads, self.writes, strict=True)):
-            for plane in planes:
-                m.d.comb += [
-                    plane.fill_enable.eq(fill.write_enable[i]),
-                    plane.fill_context.eq(fill.write_context),
-                    plane.fill_granule.eq(fill.write_granule),
-                    plane.fill_entry.eq(fill.write_entry),
-                ]
+        m.d.comb += [
+            self.data_plane.fill_context.eq(fill.write_context),
+            self.data_plane.fill_granule.eq(fill.write_granule),
+            self.data_plane.fill_entry.eq(fill.write_entry),
+        ]
+        for i, port in enumerate(self.plan.initiators):
+            m.d.comb += getattr(self.data_plane, port.name).fill_enable.eq(fill.write_enable[i])
 
     def _connect_faults(self, m: Module) -> None:
         bank = self.bank
-        ingresses = [(plane, "initiator", i) for planes in (self.reads, self.writes) for i, plane in enumerate(planes)]
-        egresses = [
-            (plane, "target", t) for planes in (self.egress_reads, self.egress_writes) for t, plane in enumerate(planes)
-        ]
-        sources: list[tuple[Any, str, int]] = [*ingresses, *egresses]
-        self.fault_log = m.submodules.fault_log = log = FaultLog(self.plan, len(sources))
-        for n, (source, place, index) in enumerate(sources):
-            port = getattr(log, f"source{n}")
-            # The port's own number is added here, so that ports which are alike are one module in the Verilog.
-            m.d.comb += [port.valid.eq(source.fault_valid), port.fault.eq(source.fault), port.fault[place].eq(index)]
+        plan = self.plan
+        self.fault_log = m.submodules.fault_log = log = FaultLog(plan, origins(plan))
+        for n, origin in enumerate(origins(plan)):
+            ports = plan.initiators if origin.place == "initiator" else plan.targets
+            control, source = getattr(self.data_plane, ports[origin.index].name), getattr(log, f"source{n}")
+            plane = PLANES[origin.write]
+            m.d.comb += [
+                source.valid.eq(getattr(control, f"{plane}_fault_valid")),
+                source.fault.eq(getattr(control, f"{plane}_fault")),
+            ]
         m.d.comb += [
             log.pop.eq(bank.strobe("fault", 0, "POP")),
             bank.field("fault", 0, "LEVEL", "entries").eq(log.level),

@@ -43,6 +43,18 @@ def sim(
     return int(run(path, seed, waves, scenario))
 
 
+@simulation.command()
+def bench(
+    card: hdl.cli.Card,
+    placed: Annotated[bool, typer.Option(help="Place and route too, for the clock; takes most of the time.")] = True,
+) -> int:
+    """Measure a card: area and clock on an FPGA, cycles and throughput; writes build/<card>/bench.json."""
+    path = find_card(card)
+    from sim.measure import main as run
+
+    return int(run(path, placed=placed))
+
+
 for verbs in (hdl.cli.app, ram.cli.app, simulation):
     app.add_typer(verbs)
 for descriptions in (hdl.cli.schema, ram.cli.schema):

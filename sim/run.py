@@ -95,7 +95,7 @@ def runs(scenarios: Sequence[str] | None, traces: Path) -> list[Run]:
     return result
 
 
-def play(built: BuiltSimulation, run: Run, settings: dict[str, Any]) -> str:
+def play(built: BuiltSimulation, run: Run, settings: dict[str, Any], plusargs: Sequence[str] = ()) -> str:
     """Run one simulation; returns what went wrong, or nothing.
 
     The scenario finds its settings in a file: `scenario`, `variant`, `seed`, `command`, and the paths `manifest`,
@@ -109,7 +109,7 @@ def play(built: BuiltSimulation, run: Run, settings: dict[str, Any]) -> str:
         return f"not run, since {run.after.name} did not come to its end"
     content = settings | {"scenario": run.scenario, "variant": run.variant, "marks": str(run.marks), "until": until}
     file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    plusargs = [f"+run={file}", f"+trace={run.directory}", *([TWINS] if run.variant else [])]
+    plusargs = [f"+run={file}", f"+trace={run.directory}", *([TWINS] if run.variant else []), *plusargs]
     environment = {"PYTHONWARNINGS": "ignore"}
     try:
         results = built.run(
@@ -126,7 +126,13 @@ def play(built: BuiltSimulation, run: Run, settings: dict[str, Any]) -> str:
     )
 
 
-def play_all(built: BuiltSimulation, todo: list[Run], settings: dict[str, Any], console: Console) -> bool:
+def play_all(
+    built: BuiltSimulation,
+    todo: list[Run],
+    settings: dict[str, Any],
+    console: Console,
+    plusargs: Sequence[str] = (),
+) -> bool:
     """Run all simulations, as many at once as there are processors; returns whether all came to their end."""
     started = time.monotonic()
     good = True
@@ -138,7 +144,7 @@ def play_all(built: BuiltSimulation, todo: list[Run], settings: dict[str, Any], 
             ready = [run for run in waiting if run.after is None or run.after.name in ended]
             for run in ready[: processors - len(playing)]:
                 waiting.remove(run)
-                playing[pool.submit(play, built, run, settings)] = run
+                playing[pool.submit(play, built, run, settings, plusargs)] = run
             done, _ = wait(playing, timeout=HEARTBEAT_SECONDS, return_when="FIRST_COMPLETED")
             lines = [(run, run.stage()) for run in playing.values()] if not done else []
             for future in done:

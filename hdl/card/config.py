@@ -58,7 +58,11 @@ class FabricConfig(_Model):
     )
     window: Bytes = Field(description="Address space that one context sees: a power of two, in whole granules.")
     outstanding: Annotated[Literal[2, 4, 8, 16, 32], Whole] = Field(
-        16, description="Requests that one initiator may have outstanding at one target, in each direction."
+        16, description="Requests that one initiator may have outstanding, in each direction."
+    )
+    ordering: Literal["reorder", "stall"] = Field(
+        "reorder",
+        description="Whether a request waits while an older one of its ID is outstanding at another target.",
     )
     fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(
         16, description="Entries of the fault log."
@@ -80,6 +84,13 @@ class TargetConfig(_Model):
 
     kind: Literal["memory", "registers", "peripheral"] = Field(description="What is attached.")
     size: Bytes = Field(description="Bytes behind the port, in whole granules.")
+    ahead: int = Field(
+        64,
+        ge=5,
+        le=4096,
+        description="Beats of reads that the target is asked for ahead of those it has given: at least its latency in "
+        "cycles plus 4. The fewer, the shorter everybody waits behind long bursts.",
+    )
 
 
 class DeviceConfig(_Model):

@@ -1,6 +1,12 @@
 """The fault log: the first denials in full, the others as a count."""
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Literal
+
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -13,6 +19,26 @@ LEVEL_BITS = 9
 LOST_BITS = 32
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a source sits: at the initiator or target port of this index, among the reads or the writes."""
+
+    place: Literal["initiator", "target"]
+    index: int
+    write: bool
+
+
+def origins(plan: Plan) -> tuple[Origin, ...]:
+    """Every place of a card that denies requests: reads then writes of the initiators, then of the targets."""
+    ports: tuple[tuple[Literal["initiator", "target"], int], ...] = (
+        ("initiator", len(plan.initiators)),
+        ("target", len(plan.targets)),
+    )
+    return tuple(
+        Origin(place, index, write) for place, count in ports for write in (False, True) for index in range(count)
+    )
+
+
 class FaultLog(wiring.Component):
     """Collects denials from all over the card. Nobody ever waits for it.
 
@@ -20,18 +46,19 @@ class FaultLog(wiring.Component):
     either in the log or in `lost`. A source has room for one denial; the collector moves one in each cycle, round
     robin. So a denial is lost if the log is full, or if its source's last one is still waiting for others.
 
-    Latency: a denial in cycle 0 is in the log in cycle 3 if no other source waits, or is in `lost` by cycle 4.
+    Latency: a denial in cycle 0 is in the log in cycle 2 if no other source waits, or is in `lost` by cycle 3.
 
     Parameters
     ----------
     plan : Plan
-    sources : int
-        Number of sources, at least 1.
+    sources : Sequence[Origin]
+        At least one.
 
     Members
     -------
     source{n} : In {valid: 1, fault: layouts.fault}
-        One denial for each cycle with `valid`.
+        One denial for each cycle with `valid`. The log knows the source's port and whether it is a write, so these
+        fields are not looked at.
     level : Out(9)
         Denials in the log.
     pending : Out(1)
@@ -49,15 +76,15 @@ class FaultLog(wiring.Component):
         There is no source.
     """
 
-    def __init__(self, plan: Plan, sources: int) -> None:
-        if sources < 1:
-            raise ValueError(f"A fault log needs at least one source, not {sources!r}")
-        self.plan, self.sources = plan, sources
+    def __init__(self, plan: Plan, sources: Sequence[Origin]) -> None:
+        if not sources:
+            raise ValueError("A fault log needs at least one source")
+        self.plan, self.sources = plan, tuple(sources)
         self.layout = layouts.fault(plan)
         source = wiring.Signature({"valid": Out(1), "fault": Out(self.layout)})
         super().__init__(
             {
-                **{f"source{n}": In(source) for n in range(sources)},
+                **{f"source{n}": In(source) for n in range(len(sources))},
                 "level": Out(LEVEL_BITS),
                 "pending": Out(1),
                 "lost": Out(LOST_BITS),
@@ -68,30 +95,28 @@ class FaultLog(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        collected = Signal(self.layout)
-        collected_valid = Signal()
-        dropped_at_source = Signal(self.sources)
+        taken = Signal(len(self.sources))
+        dropped_at_source = Signal(len(self.sources))
         full = Signal()
-        self._collect(m, collected, collected_valid, dropped_at_source)
-        self._store(m, collected, collected_valid, full)
+        collected = self._collect(m, taken, dropped_at_source)
+        self._store(m, collected, taken, full)
 
         # Adding up many bits takes a cycle of its own.
-        dropped = Signal(bits_for(self.sources + 2))
+        dropped = Signal(bits_for(len(self.sources) + 2))
         m.d.sync += [
-            dropped.eq(sum(dropped_at_source, start=Const(0, 1)) + (collected_valid & full)),
+            dropped.eq(sum(dropped_at_source, start=Const(0, 1)) + (taken.any() & full)),
             self.lost.eq(self.lost + dropped),
         ]
         return m
 
-    def _collect(self, m: Module, collected: data.View, collected_valid: Signal, dropped: Signal) -> None:
+    def _collect(self, m: Module, taken: Signal, dropped: Signal) -> data.View:
         """One waiting denial for each source, and one of them to the log in each cycle."""
-        m.submodules.turn = turn = RoundRobin(self.sources)
-        valid = Signal(self.sources)
-        waiting = Signal(self.sources)
-        taken = Signal(self.sources)
-        chosen = Const(0, 1)
-        # The turn of the next cycle is chosen now, among what will be waiting then. A registered grant halves the area
-        # of the multiplexer below; choosing ahead lets one source still deny in every cycle.
+        count = len(self.sources)
+        m.submodules.turn = turn = RoundRobin(count)
+        valid = Signal(count)
+        waiting = Signal(count)
+        # The turn of the next cycle is chosen now, among what will be waiting then: so one source can deny in every
+        # cycle.
         m.d.comb += [
             turn.candidates.eq(valid | (waiting & ~taken)),
             turn.accept.eq(turn.candidates.any()),
@@ -101,19 +126,57 @@ class FaultLog(wiring.Component):
             taken.eq(turn.grant),
             dropped.eq(valid & waiting & ~taken),
         ]
-        for n in range(self.sources):
+        collected = Signal(self._entry)
+        parts: dict[str, list[Value]] = {name: [] for name, _ in self._entry}
+        for n, origin in enumerate(self.sources):
             source = getattr(self, f"source{n}")
-            held = Signal(self.layout, name=f"held{n}")
             m.d.comb += valid[n].eq(source.valid)
-            with m.If(taken[n] | ~waiting[n]):
-                m.d.sync += held.eq(source.fault)
-            chosen = chosen | Mux(taken[n], held.as_value(), 0)
-        m.d.sync += [collected.as_value().eq(chosen), collected_valid.eq(taken.any())]
+            known = {origin.place: origin.index, "write": int(origin.write)}
+            # Word 1 is the denial that waits; word 0 is never written and stays zero, so that a source that is not
+            # taken adds nothing to the sum below. That is half of a multiplexer.
+            fields = {name: min(width, self._entry[name].width) for name, width in self._told(origin).items()}
+            layout = data.StructLayout(fields)
+            m.submodules[f"waiting{n}"] = memory = Memory(
+                shape=layout, depth=2, init=[], attrs={"ram_style": "distributed"}
+            )
+            write, read = memory.write_port(), memory.read_port(domain="comb")
+            m.d.comb += [
+                write.en.eq(valid[n] & (taken[n] | ~waiting[n])),
+                write.addr.eq(1),
+                *(write.data[name].eq(source.fault[name]) for name in fields),
+                read.addr.eq(taken[n]),
+            ]
+            for name in parts:
+                if name in fields:
+                    parts[name].append(read.data[name])
+                elif known.get(name):
+                    parts[name].append(Mux(taken[n], known[name], 0))
+        m.d.comb += [collected[name].eq(reduce(or_, values, Const(0, 1))) for name, values in parts.items()]
+        return collected
 
-    def _store(self, m: Module, collected: data.View, collected_valid: Signal, full: Signal) -> None:
+    @property
+    def _entry(self) -> data.StructLayout:
+        """An entry of the log, as wide as this card needs."""
+        plan = self.plan
+        widths = {
+            "initiator": plan.source_bits,
+            "target": bits_for(len(plan.targets)),
+            "context": plan.user_bits,
+            "slice": plan.slice_bits,
+        }
+        return data.StructLayout({name: widths.get(name, field.width) for name, field in self.layout})
+
+    def _told(self, origin: Origin) -> dict[str, int]:
+        """Fields that a source has to tell, with their widths."""
+        widths = {name: field.width for name, field in self.layout if name not in ("write", "initiator", "target")}
+        if origin.place == "initiator":
+            return {**widths, "address": self.plan.address_width}
+        return {**widths, "address": self.plan.physical_bits, "initiator": self.layout["initiator"].width}
+
+    def _store(self, m: Module, collected: data.View, taken: Signal, full: Signal) -> None:
         """The log itself, a queue; its memory is read asynchronously and becomes distributed RAM."""
         depth = self.plan.fault_log
-        m.submodules.log = log = Memory(shape=self.layout, depth=depth, init=[])
+        m.submodules.log = log = Memory(shape=self._entry, depth=depth, init=[])
         write_port, read_port = log.write_port(), log.read_port(domain="comb")
         oldest = Signal(range(depth))
         newest = Signal(range(depth))
@@ -121,14 +184,14 @@ class FaultLog(wiring.Component):
         popped = Signal()
         m.d.comb += [
             full.eq(self.level == depth),
-            pushed.eq(collected_valid & ~full),
+            pushed.eq(taken.any() & ~full),
             popped.eq(self.pop & self.pending),
             self.pending.eq(self.level != 0),
             write_port.addr.eq(newest),
             write_port.data.eq(collected),
             write_port.en.eq(pushed),
             read_port.addr.eq(oldest),
-            self.head.as_value().eq(Mux(self.pending, read_port.data.as_value(), 0)),
+            *(self.head[name].eq(Mux(self.pending, read_port.data[name], 0)) for name, _ in self._entry),
         ]
         # The depth is a power of two, so that the pointers wrap by themselves.
         m.d.sync += [

@@ -1,18 +1,19 @@
 """The meter: budgets and counters of all slices, kept by one rotating sequencer."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Member, Out
 
 from ..fabric import layouts
 from ..plan.plan import Plan, bits_for
+from .latencies import READ_CYCLES
 from .slice_counters import COUNTERS, SliceCounters, addition_layout
 from .tally import RUNNING, Tally, tally_layout
 from .token_buckets import BURST_BITS, RATE_BITS, TokenBuckets
 
-SETTLING = 5
-"""A charge is seen in `eligible` at most ``meter_period + SETTLING`` cycles after the request."""
+LIMITED_BIT = 31
+"""Of register RATE."""
 
 
 class Meter(wiring.Component):
@@ -20,20 +21,24 @@ class Meter(wiring.Component):
 
     In each cycle the sequencer visits one context or one slice, contexts first; a rotation takes ``plan.meter_period``
     cycles. At a context it takes what the context has counted since its last visit, charges its slice's tokens with
-    the beats, and adds to its slice's counters. At a slice it refills the tokens by `rate`, up to `burst`.
+    the beats, adds to its slice's counters, and tells the context its slice's class and whether it has tokens. At a
+    slice it refills the tokens by `rate`, up to `burst`.
 
     A request is let through while its slice has tokens, and its whole length is charged, so tokens may go negative:
-    the rate is exact in the long run. A charge is seen ``meter_period + SETTLING`` cycles after the request at the
-    latest, so in any number of rotations n a limited slice moves at most ``burst + n * rate`` beats and what its ports
-    send in ``meter_period + SETTLING`` cycles. A slice without limit has a full bucket.
+    the rate is exact in the long run. A charge is seen by the context that sent the request at most
+    ``meter_period + SETTLING`` cycles after the request, by the other contexts of its slice less than a rotation later;
+    a refill, a changed contract and a new owner within ``meter_period + SETTLING``. So in any number of rotations n a
+    limited slice moves at most ``burst + n * rate`` beats and what its ports send in
+    ``2 * meter_period + SETTLING`` cycles. A slice without limit has a full bucket.
     A burst of 0 beats stops a limited slice; a burst below one refill makes the burst the rate.
 
     A snapshot copies the counters while the sequencer visits the slices, when none of them changes. All counts of a
     context are of one cycle; those of two contexts differ by less than a rotation. The longest latency starts anew with
     each snapshot. Events of a context without owner count nowhere. A context's owner must stay for
-    ``meter_period + 2`` cycles after its last event, so that the event counts for the slice that caused it.
+    ``meter_period + 5`` cycles after its last event, so that the event counts for the slice that caused it.
 
-    Counters and tokens are cleared in the first rotation after reset, in which there are no owners.
+    Counters and tokens are cleared in the first rotation after reset, in which there are no owners. Contracts are kept
+    in distributed RAM: they are what was last written, also after a reset.
 
     Members
     -------
@@ -41,23 +46,22 @@ class Meter(wiring.Component):
         Events of initiator i. On a port with one context the context numbers are ignored.
     owner_slice{c}, owner_owned{c} : In
         Owner of context c, an index in the card's list of contexts.
-    rate{s} : In(24)
-        Tokens of 2**-FRACTION_BITS beats that slice s gets in a rotation.
-    limited{s} : In(1)
-    burst{s} : In(16)
-        Depth of the bucket in beats.
-    now : Out(16)
-        Time stamp, the birth of a request that is accepted in this cycle.
-    eligible : Out(slices)
-        The slice has tokens, or no limit. Registered.
+    qos_write, rate_write, burst_write : In(1)
+        `contract_value` is the new value of this register of slice `contract_slice`.
+    contract_slice : In
+    contract_value : In(32)
+    class{c} : Out
+        Class of the slice of context c. Registered.
+    eligible{c} : Out(1)
+        The slice of context c has tokens, or no limit. Registered; 0 after reset.
     snapshot : In(1)
         Starts a snapshot; ignored while busy.
     busy : Out(1)
         A snapshot is being taken, for at most two rotations and 3 cycles.
-    external_member, external_word : In
-        Slice, and counter in the order of the register map.
+    external_enable, external_member, external_word : In
+        Which slice, and which counter in the order of the register map, is asked for.
     external_data : Out(32)
-        Value of the last snapshot, one cycle later.
+        Value of the last snapshot, one cycle later; 0 if none was asked for.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -68,15 +72,18 @@ class Meter(wiring.Component):
             members |= {f"read{initiator.index}": In(events), f"write{initiator.index}": In(events)}
         for c in range(len(plan.contexts)):
             members |= {f"owner_slice{c}": In(plan.slice_bits), f"owner_owned{c}": In(1)}
-        for s in range(plan.slices):
-            members |= {f"rate{s}": In(RATE_BITS), f"limited{s}": In(1), f"burst{s}": In(BURST_BITS)}
+            members |= {f"class{c}": Out(plan.class_bits), f"eligible{c}": Out(1)}
         super().__init__(
             {
                 **members,
-                "now": Out(layouts.BIRTH_BITS),
-                "eligible": Out(plan.slices),
+                "qos_write": In(1),
+                "rate_write": In(1),
+                "burst_write": In(1),
+                "contract_slice": In(plan.slice_bits),
+                "contract_value": In(32),
                 "snapshot": In(1),
                 "busy": Out(1),
+                "external_enable": In(1),
                 "external_member": In(plan.slice_bits),
                 "external_word": In(bits_for(len(COUNTERS))),
                 "external_data": Out(32),
@@ -86,7 +93,6 @@ class Meter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, contexts = self.plan, len(self.plan.contexts)
-        m.d.sync += self.now.eq(self.now + 1)
 
         # The sequencer. What a rotation does at the slices is decided before it gets there.
         visit = Signal(range(plan.meter_period))
@@ -101,22 +107,21 @@ class Meter(wiring.Component):
         with m.If(self.snapshot & ~self.busy):
             m.d.sync += copy_requested.eq(1)
 
-        # Stage 1: the visited context with its counts, or the visited slice with its contract.
-        who = data.StructLayout({"slice": plan.slice_bits, "owned": 1, "is_slice": 1, "clear": 1, "copy": 1})
+        # Stage 1: the visited context with its counts, or the visited slice.
+        who = data.StructLayout(
+            {"slice": plan.slice_bits, "owned": 1, "is_slice": 1, "clear": 1, "copy": 1, "context": bits_for(contexts)}
+        )
         tally = tally_layout(plan)
         sampled = Signal(who)
-        sampled_context = Signal(bits_for(contexts))
         sampled_read = Signal(tally)
         sampled_write = Signal(tally)
-        sampled_rate = Signal(RATE_BITS)
-        sampled_burst = Signal(BURST_BITS)
-        sampled_limited = Signal()
         m.d.sync += [
-            sampled.is_slice.eq(0),
+            sampled.slice.eq(visit - contexts),
             sampled.owned.eq(0),
-            sampled.clear.eq(0),
+            sampled.is_slice.eq(visit >= contexts),
+            sampled.clear.eq((visit >= contexts) & clearing),
             sampled.copy.eq(copying),
-            sampled_context.eq(visit),
+            sampled.context.eq(visit),
         ]
         with m.Switch(visit):
             for context in plan.contexts:
@@ -124,16 +129,6 @@ class Meter(wiring.Component):
                     m.d.sync += [
                         sampled.slice.eq(getattr(self, f"owner_slice{context.index}")),
                         sampled.owned.eq(getattr(self, f"owner_owned{context.index}")),
-                    ]
-            for s in range(plan.slices):
-                with m.Case(contexts + s):
-                    m.d.sync += [
-                        sampled.is_slice.eq(1),
-                        sampled.slice.eq(s),
-                        sampled.clear.eq(clearing),
-                        sampled_rate.eq(getattr(self, f"rate{s}")),
-                        sampled_burst.eq(getattr(self, f"burst{s}")),
-                        sampled_limited.eq(getattr(self, f"limited{s}")),
                     ]
         tallies = self._tallies(m, visit)
         with m.Switch(visit):
@@ -147,15 +142,7 @@ class Meter(wiring.Component):
         m.submodules.last_visit = last_visit = Memory(shape=both, depth=1 << bits_for(contexts), init=[])
         last, this = last_visit.read_port(domain="comb"), last_visit.write_port()
         since = Signal(both)
-        longest_read = Signal(layouts.BIRTH_BITS)
-        longest_write = Signal(layouts.BIRTH_BITS)
-        m.d.comb += [
-            last.addr.eq(sampled_context),
-            this.addr.eq(sampled_context),
-            this.en.eq(~sampled.is_slice),
-            longest_read.eq(Mux(sampled_read.answered, sampled_read.longest, 0)),
-            longest_write.eq(Mux(sampled_write.answered, sampled_write.longest, 0)),
-        ]
+        m.d.comb += [last.addr.eq(sampled.context), this.addr.eq(sampled.context), this.en.eq(~sampled.is_slice)]
         for name in RUNNING:
             m.d.comb += [
                 this.data.read[name].eq(sampled_read[name]),
@@ -165,9 +152,7 @@ class Meter(wiring.Component):
             ]
         due = Signal(who)
         addition = Signal(addition_layout(plan))
-        due_rate = Signal(RATE_BITS)
-        due_burst = Signal(BURST_BITS)
-        due_limited = Signal()
+        longest = Mux(sampled_write.longest < sampled_read.longest, sampled_read.longest, sampled_write.longest)
         m.d.sync += [
             due.eq(sampled),
             addition.read_beats.eq(since.read.lengths + since.read.requests),
@@ -176,12 +161,9 @@ class Meter(wiring.Component):
             addition.write_requests.eq(since.write.requests),
             addition.denials.eq(since.read.denials + since.write.denials),
             addition.stalls.eq(since.read.stalls + since.write.stalls),
-            addition.longest_latency.eq(Mux(longest_write < longest_read, longest_read, longest_write)),
-            due_rate.eq(sampled_rate),
-            due_burst.eq(sampled_burst),
-            due_limited.eq(sampled_limited),
+            addition.longest_latency.eq(longest),
         ]
-        with m.If(sampled.is_slice):
+        with m.If(~sampled.owned):
             m.d.sync += addition.eq(0)
 
         # Stage 3: the slice's counters and bucket.
@@ -193,6 +175,7 @@ class Meter(wiring.Component):
             counters.clear.eq(due.clear),
             counters.copy.eq(due.copy),
             counters.addition.eq(addition),
+            counters.external_enable.eq(self.external_enable),
             counters.external_member.eq(self.external_member),
             counters.external_word.eq(self.external_word),
             self.external_data.eq(counters.external_data),
@@ -201,13 +184,47 @@ class Meter(wiring.Component):
             buckets.refill.eq(due.is_slice),
             buckets.clear.eq(due.clear),
             buckets.beats.eq(addition.read_beats + addition.write_beats),
-            buckets.rate.eq(due_rate),
-            buckets.burst.eq(due_burst),
-            buckets.limited.eq(due_limited),
-            self.eligible.eq(buckets.eligible),
             self.busy.eq(copy_requested | copying | sampled.copy | due.copy),
         ]
+        self._tell(m, due, buckets)
         return m
+
+    def _tell(self, m: Module, due: data.View, buckets: TokenBuckets) -> None:
+        """The contract of the slice that is due: to its bucket, and with the verdict to the visited context."""
+
+        def contract(name: str, value: Value) -> Value:
+            m.submodules[name] = copy = Memory(shape=len(value), depth=1 << self.plan.slice_bits, init=[])
+            write, read = copy.write_port(), copy.read_port(domain="comb")
+            m.d.comb += [
+                write.en.eq(getattr(self, f"{name}_write")),
+                write.addr.eq(self.contract_slice),
+                write.data.eq(value),
+                read.addr.eq(due.slice),
+            ]
+            return read.data
+
+        class_ = contract("qos", self.contract_value[: self.plan.class_bits])
+        rate = contract("rate", Cat(self.contract_value[:RATE_BITS], self.contract_value[LIMITED_BIT]))
+        m.d.comb += [
+            buckets.rate.eq(rate[:-1]),
+            buckets.limited.eq(rate[-1]),
+            buckets.burst.eq(contract("burst", self.contract_value[:BURST_BITS])),
+        ]
+        told = data.StructLayout({"context": due.context.shape(), "is_context": 1, "class": self.plan.class_bits})
+        told_1 = Signal(told)
+        told_2 = Signal(told)
+        m.d.sync += [
+            told_1.context.eq(due.context),
+            told_1.is_context.eq(~due.is_slice),
+            told_1["class"].eq(class_),
+            told_2.eq(told_1),
+        ]
+        for c in range(len(self.plan.contexts)):
+            with m.If(told_2.is_context & (told_2.context == c)):
+                m.d.sync += [
+                    getattr(self, f"class{c}").eq(told_2["class"]),
+                    getattr(self, f"eligible{c}").eq(buckets.eligible),
+                ]
 
     def _tallies(self, m: Module, visit: Signal) -> list[tuple[Tally, Tally]]:
         """Read and write tally of each initiator, told whether and which of their contexts is visited."""
@@ -217,6 +234,9 @@ class Meter(wiring.Component):
             for context in self.plan.contexts:
                 with m.Case(context.index):
                     m.d.comb += [visited[context.initiator].eq(1), visited_context.eq(context.number)]
+        now = Signal(layouts.BIRTH_BITS)
+        then = Signal(layouts.BIRTH_BITS, init=(1 << layouts.BIRTH_BITS) - READ_CYCLES)
+        m.d.sync += [now.eq(now + 1), then.eq(then + 1)]
         result = []
         for initiator in self.plan.initiators:
             pair = Tally(self.plan, initiator), Tally(self.plan, initiator)
@@ -224,7 +244,8 @@ class Meter(wiring.Component):
                 m.submodules[f"{plane}_{initiator.name}"] = tally
                 m.d.comb += [
                     tally.events.eq(getattr(self, f"{plane}{initiator.index}")),
-                    tally.now.eq(self.now),
+                    tally.now.eq(now),
+                    tally.then.eq(then),
                     tally.visited.eq(visited[initiator.index]),
                     tally.visited_context.eq(visited_context),
                 ]

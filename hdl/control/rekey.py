@@ -16,14 +16,14 @@ IDLE, REVOKE, DRAIN, SCRUB, FLUSH, HOLD, GRANT, SETTLE = range(len(REKEY_PHASES)
 class Rekey(wiring.Component):
     """Rekey engine of a target.
 
-    From the cycle after the command until the last key is set, every request to the range is denied. The engine waits
-    until all requests that had passed are answered, writes zeros over the range, waits for their responses, writes
-    the new key granule by granule, and lifts the range one cycle later, so that no look-up from before the last key
-    is still in the gate. If a scrub write is answered with an error, the range is left with the key of nobody.
+    From the command on, every request to the range is denied. The engine waits until all requests that had been granted
+    before are answered, writes zeros over the range, waits for their responses, writes the new key granule by granule,
+    drains once more, so that no key that was looked up before is still in the gate, and lifts the range. If a scrub
+    write is answered with an error, the range is left with the key of nobody.
 
     After reset it sets the key of nobody on every granule, and the whole target is denied meanwhile.
 
-    Latency: 4 cycles plus the drain, plus ``granules`` for the keys, plus at least one cycle per beat for the scrub.
+    Latency: 4 cycles plus two drains, plus ``granules`` for the keys, plus at least one cycle per beat for the scrub.
 
     Members
     -------
@@ -40,8 +40,9 @@ class Rekey(wiring.Component):
     drain, drained : the client port of :class:`hdl.fabric.epochs.Epochs`
     revoke, revoke_first, revoke_last, key_write, key_granule, key_value : Out
         To both gates.
-    scrub_request, scrub_beat, scrub_valid : Out
-        The scrubber's port at the write gate; `scrub_ready` takes a beat.
+    scrub_request, scrub_beat, scrub_valid, scrub_first : Out
+        The scrubber's port at the write gate;
+        `scrub_first` marks the first beat of a burst, `scrub_ready` takes a beat.
     scrub_done, scrub_error : In(1)
         A scrub write was answered.
     """
@@ -76,6 +77,7 @@ class Rekey(wiring.Component):
                 "scrub_request": Out(layouts.request(plan)),
                 "scrub_beat": Out(layouts.write_beat(plan)),
                 "scrub_valid": Out(1),
+                "scrub_first": Out(1),
                 "scrub_ready": In(1),
                 "scrub_done": In(1),
                 "scrub_error": In(1),
@@ -94,7 +96,7 @@ class Rekey(wiring.Component):
         scrubs = Signal()
         m.d.comb += [
             self.revoke.eq(self.phase != IDLE),
-            self.drain.eq((self.phase == DRAIN) | (self.phase == REVOKE)),
+            self.drain.eq((self.phase == DRAIN) | (self.phase == REVOKE) | (self.phase == SETTLE)),
             self.held.eq(self.phase == HOLD),
             self.key_write.eq(self.phase == GRANT),
             self.key_granule.eq(self.progress),
@@ -154,8 +156,9 @@ class Rekey(wiring.Component):
                 with m.If(at_end):
                     m.d.sync += [self.phase.eq(SETTLE), self.progress.eq(self.progress)]
             with m.Case(SETTLE):
-                m.d.comb += self.finished.eq(1)
-                m.d.sync += self.phase.eq(IDLE)
+                with m.If(self.drained):
+                    m.d.comb += self.finished.eq(1)
+                    m.d.sync += self.phase.eq(IDLE)
         return m
 
     def _scrubber(self, m: Module) -> tuple[Signal, Signal]:
@@ -176,6 +179,7 @@ class Rekey(wiring.Component):
             request.length.eq(SCRUB_BEATS - 1),
             request.size.eq(plan.size_max),
             request.burst.eq(Burst.INCR),
+            self.scrub_first.eq(beat == 0),
             self.scrub_beat.strobe.eq(Const(-1, plan.data_bytes)),
             self.scrub_beat.last.eq(beat == SCRUB_BEATS - 1),
             sent.eq(self.scrub_valid & self.scrub_ready),

@@ -55,10 +55,10 @@ class SliceCounters(wiring.Component):
     copy : In(1)
         Copies the counters to the second memory, and starts the longest latency anew.
     addition : In(addition_layout)
-    external_member, external_word : In
-        Slice, and counter in the order of the register map.
+    external_enable, external_member, external_word : In
+        Which slice, and which counter in the order of the register map, is asked for.
     external_data : Out(32)
-        The copy, one cycle later.
+        The copy, one cycle later; 0 if none was asked for.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -70,6 +70,7 @@ class SliceCounters(wiring.Component):
                 "clear": In(1),
                 "copy": In(1),
                 "addition": In(addition_layout(plan)),
+                "external_enable": In(1),
                 "external_member": In(plan.slice_bits),
                 "external_word": In(bits_for(len(COUNTERS))),
                 "external_data": Out(32),
@@ -104,8 +105,10 @@ class SliceCounters(wiring.Component):
         with m.Elif(~self.copy):
             m.d.comb += new.longest_latency.eq(old.longest_latency)
 
-        with m.Switch(self.external_word):
-            for number, name in enumerate(COUNTERS):
-                with m.Case(number):
-                    m.d.sync += self.external_data.eq(copied_read.data[name])
+        m.d.sync += self.external_data.eq(0)
+        with m.If(self.external_enable):
+            with m.Switch(self.external_word):
+                for number, name in enumerate(COUNTERS):
+                    with m.Case(number):
+                        m.d.sync += self.external_data.eq(copied_read.data[name])
         return m

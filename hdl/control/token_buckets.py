@@ -7,9 +7,12 @@ from amaranth.lib.wiring import In, Out
 
 from ..plan.plan import FRACTION_BITS, Plan
 from .slice_counters import addition_layout
+from .tally import MOST_LENGTH
 
 RATE_BITS = 24
 BURST_BITS = 16
+SETTLING = 5
+"""A charge is seen by the context that it is for at most ``meter_period + SETTLING`` cycles after its request."""
 
 
 def charge_bits(plan: Plan) -> int:
@@ -21,17 +24,19 @@ def token_bits(plan: Plan) -> int:
     """Bits of a signed count that holds a full bucket and the deepest debt.
 
     A debt comes from requests that passed before their predecessors' charge was seen: at most one in each plane of each
-    context in each cycle. The factor 2 leaves a rotation for the ingresses to take notice.
+    port in each cycle, for less than two rotations and `SETTLING` cycles; and a hand-over lets a few more requests
+    drain without looking at the budget.
     """
-    debt = len(plan.contexts) << charge_bits(plan) + 1 + FRACTION_BITS
+    drained = 16
+    debt = len(plan.initiators) * 2 * (MOST_LENGTH + 1) * (2 * plan.meter_period + SETTLING + drained)
     refilled = (1 << BURST_BITS + FRACTION_BITS) + (1 << RATE_BITS)
-    return 1 + max(debt, refilled).bit_length()
+    return 1 + max(debt << FRACTION_BITS, refilled).bit_length()
 
 
 class TokenBuckets(wiring.Component):
     """Charges or refills the bucket of one slice in each cycle. Tokens are 2**-FRACTION_BITS beats.
 
-    Latency: `eligible` shows a charge or refill after 3 cycles. A bucket may be addressed in every cycle.
+    Latency: `eligible` shows a charge or refill 2 cycles later. A bucket may be addressed in every cycle.
 
     Members
     -------
@@ -44,14 +49,15 @@ class TokenBuckets(wiring.Component):
     clear : In(1)
         With `refill`: the bucket was empty.
     beats : In
+        0 without `charge`.
     rate : In(24)
         Tokens.
     burst : In(16)
         Beats.
     limited : In(1)
         With `refill`: from now on the slice has a limit.
-    eligible : Out(slices)
-        The slice had tokens, or no limit, when it was last charged or refilled.
+    eligible : Out(1)
+        The slice that was addressed 2 cycles before has tokens, or no limit.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -66,7 +72,7 @@ class TokenBuckets(wiring.Component):
                 "rate": In(RATE_BITS),
                 "burst": In(BURST_BITS),
                 "limited": In(1),
-                "eligible": Out(plan.slices),
+                "eligible": Out(1),
             }
         )
 
@@ -113,10 +119,7 @@ class TokenBuckets(wiring.Component):
             m.d.comb += new.tokens.eq(full)
 
         # Stage 3: the verdict.
-        slice_2 = Signal.like(self.slice)
-        changed = Signal()
         bucket_2 = Signal(bucket)
-        m.d.sync += [slice_2.eq(slice_1), changed.eq(charge_1 | refill_1), bucket_2.eq(new)]
-        with m.If(changed):
-            m.d.sync += self.eligible.bit_select(slice_2, 1).eq((bucket_2.tokens > 0) | ~bucket_2.limited)
+        m.d.sync += bucket_2.eq(new)
+        m.d.comb += self.eligible.eq((bucket_2.tokens > 0) | ~bucket_2.limited)
         return m

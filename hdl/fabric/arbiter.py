@@ -1,14 +1,39 @@
-"""Who goes next at a shared place: class first, round robin inside a class, and nobody waits for ever."""
+"""Who goes next at a shared place: class first, the longest served ago inside a class, and nobody waits for ever."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..plan.plan import PATIENCE, bits_for
 
 
+def _any(values: list[Value]) -> Value:
+    return Cat(values).any()
+
+
+class Matrix:
+    """Which input goes before which: one flip-flop for each pair of inputs.
+
+    An input that is served goes behind all others, so of those that wait the one that was served longest ago is ahead.
+    (W. J. Dally and B. Towles, Principles and Practices of Interconnection Networks, 18.5: the matrix arbiter.)
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self.inputs = inputs
+        self.pairs = {(i, j): Signal(name=f"first_{i}_{j}", init=1) for j in range(inputs) for i in range(j)}
+
+    def before(self, i: int, j: int) -> Value:
+        """Whether input i goes before input j."""
+        return self.pairs[i, j] if i < j else ~self.pairs[j, i]
+
+    def serve(self, m: Module, grant: Value) -> None:
+        """Put the granted input behind all others."""
+        for (i, j), first in self.pairs.items():
+            m.d.sync += first.eq((first & ~grant[i]) | grant[j])
+
+
 class RoundRobin(wiring.Component):
-    """Picks the next of several candidates after the one that was picked last.
+    """Serves the candidate that was served longest ago.
 
     Latency: combinational.
 
@@ -18,7 +43,7 @@ class RoundRobin(wiring.Component):
     grant : Out(inputs)
         One-hot; zero when there is no candidate.
     accept : In(1)
-        The grant is used in this cycle: the turn passes on.
+        The grant is used in this cycle.
     """
 
     def __init__(self, inputs: int) -> None:
@@ -27,82 +52,103 @@ class RoundRobin(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Bits above the last grant. x & -x is the lowest set bit, so "first after the last" is two of those.
-        later = Signal(self.inputs)
-        ahead = Signal(self.inputs)
-        pool = Signal(self.inputs)
-        m.d.comb += [
-            ahead.eq(self.candidates & later),
-            pool.eq(Mux(ahead.any(), ahead, self.candidates)),
-            self.grant.eq(pool & -pool),
-        ]
-        with m.If(self.accept):
-            m.d.sync += later.eq(~((self.grant << 1) - 1))
+        matrix = Matrix(self.inputs)
+        inputs = range(self.inputs)
+        for i in inputs:
+            ahead = [self.candidates[j] & matrix.before(j, i) for j in inputs if j != i]
+            m.d.comb += self.grant[i].eq(self.candidates[i] & ~_any(ahead) if ahead else self.candidates[i])
+        matrix.serve(m, self.grant & self.accept.replicate(self.inputs))
         return m
 
 
 class Arbiter(wiring.Component):
     """Arbitration by class with a bound for the lowest.
 
-    The highest class that asks is served, round robin among its inputs. After `PATIENCE` grants that passed over a
-    waiting lower class, one grant goes round robin over all inputs whatever their class. So an input sees fewer than
-    ``(PATIENCE + 2) * inputs`` grants go to others, whatever they do: at most ``inputs - 1`` turns over all inputs go
-    to others, each after at most `PATIENCE` grants that passed it over, and at most ``inputs - 1`` turns inside its own
-    class. Each turn-taking has a pointer of its own: with a shared one the grants of a higher class would bring the
-    same lower input to the front again and again.
+    The highest class that asks is served, and inside a class the input that was served longest ago. After at most
+    `PATIENCE` grants in a row that each passed over a lower class, one grant ignores classes. So an input sees fewer
+    than ``(PATIENCE + 2) * inputs`` grants go to others, whatever they do: while it asks, a grant that breaks the row
+    goes to its class or ignores classes; those that were served longer ago than it are at most ``inputs - 1``, and each
+    goes behind it when it is served. A class that changes counts from the cycle after the next on.
 
     Latency: combinational.
+
+    Parameters
+    ----------
+    inputs, classes : int
+    classless : int
+        As many of the last inputs have class 0 and no member for it.
 
     Members
     -------
     request : In(inputs)
     class{n} : In
         Class of input n; the highest number goes first.
+    enable : In(1)
+        There may be a grant in this cycle.
     grant : Out(inputs)
         One-hot, zero without a request.
-    accept : In(1)
-        The grant is used in this cycle.
     """
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    def __init__(self, inputs: int, classes: int, classless: int = 0) -> None:
         if inputs < 1:
             raise ValueError(f"An arbiter needs at least one input, not {inputs!r}")
-        self.inputs, self.classes = inputs, classes
-        members = {f"class{n}": In(bits_for(classes)) for n in range(inputs)}
-        super().__init__({**members, "request": In(inputs), "grant": Out(inputs), "accept": In(1)})
+        self.inputs, self.classes, self.classless = inputs, classes, classless
+        members = {f"class{n}": In(bits_for(classes)) for n in range(inputs - classless)}
+        super().__init__({**members, "request": In(inputs), "enable": In(1), "grant": Out(inputs)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.classes == 1:
-            m.submodules.turn = turn = RoundRobin(self.inputs)
-            m.d.comb += [turn.candidates.eq(self.request), turn.accept.eq(self.accept), self.grant.eq(turn.grant)]
-            return m
-
-        top = Signal(bits_for(self.classes))
-        passed_over = Signal(range(PATIENCE + 1))
-        open_to_all = Signal()
-        waiting_below = Signal()
-        m.d.comb += open_to_all.eq(passed_over == PATIENCE)
-        grants = []
-        for level in range(self.classes):
-            turn = RoundRobin(self.inputs)
-            m.submodules[f"turn_class{level}"] = turn
-            members = Cat(getattr(self, f"class{n}") == level for n in range(self.inputs))
-            m.d.comb += turn.candidates.eq(self.request & members)
-            with m.If(turn.candidates.any()):
-                m.d.comb += top.eq(level)
-            m.d.comb += turn.accept.eq(self.accept & ~open_to_all & (top == level))
-            grants.append(turn)
-        m.submodules.turn_all = turn_all = RoundRobin(self.inputs)
-        m.d.comb += [
-            turn_all.candidates.eq(self.request),
-            turn_all.accept.eq(self.accept & open_to_all),
-            self.grant.eq(Mux(open_to_all, turn_all.grant, Array(turn.grant for turn in grants)[top])),
-            waiting_below.eq((self.request & ~Array(turn.candidates for turn in grants)[top]).any()),
-        ]
-        with m.If(self.accept):
-            with m.If(open_to_all):
-                m.d.sync += passed_over.eq(0)
-            with m.Elif(waiting_below):
-                m.d.sync += passed_over.eq(passed_over + Const(1))
+        matrix = Matrix(self.inputs)
+        inputs = range(self.inputs)
+        ignore_classes = Signal()
+        goes_first: dict[tuple[int, int], Value] = {}
+        lower: dict[tuple[int, int], Signal] = {}
+        for i, j in matrix.pairs:
+            if self.classes == 1:
+                goes_first[i, j] = matrix.before(i, j)
+                goes_first[j, i] = matrix.before(j, i)
+                continue
+            for a, b in ((i, j), (j, i)):
+                lower[a, b] = Signal(name=f"lower_{a}_{b}")
+                m.d.sync += lower[a, b].eq(self._is_lower(a, b))
+            first = Signal(name=f"goes_first_{i}_{j}")
+            m.d.comb += first.eq(Mux(ignore_classes | ~(lower[i, j] | lower[j, i]), matrix.before(i, j), lower[j, i]))
+            goes_first[i, j], goes_first[j, i] = first, ~first
+        for i in inputs:
+            ahead = [self.request[j] & goes_first[j, i] for j in inputs if j != i]
+            m.d.comb += self.grant[i].eq(self.request[i] & self.enable & (~_any(ahead) if ahead else 1))
+        matrix.serve(m, self.grant)
+        if self.classes > 1 and self.inputs > 1:
+            self._patience(m, ignore_classes, lower)
         return m
+
+    def _is_lower(self, a: int, b: int) -> Value:
+        with_class = self.inputs - self.classless
+        if b >= with_class:
+            return Const(0, 1)
+        class_b = getattr(self, f"class{b}")
+        return getattr(self, f"class{a}") < class_b if a < with_class else class_b.any()
+
+    def _patience(self, m: Module, ignore_classes: Signal, lower: dict[tuple[int, int], Signal]) -> None:
+        """Count grants that passed over a lower class; one cycle later, so that no grant waits for the count."""
+        requested = Signal(self.inputs)
+        granted = Signal(self.inputs)
+        was_lower = {pair: Signal.like(value, name=f"was_{value.name}") for pair, value in lower.items()}
+        passing = Signal()
+        ignoring = Signal()
+        due = Signal()
+        passed_over = Signal(range(PATIENCE - 1))
+        m.d.sync += [requested.eq(self.request), granted.eq(self.grant)]
+        m.d.sync += [was_lower[pair].eq(value) for pair, value in lower.items()]
+        m.d.comb += [
+            passing.eq(_any([granted[i] & requested[j] & was_lower[j, i] for i, j in lower])),
+            due.eq(passed_over == PATIENCE - 2),  # in the two cycles until it takes effect two more may pass
+        ]
+        m.d.sync += [
+            ignoring.eq(ignore_classes & self.grant.any()),
+            ignore_classes.eq(Mux(ignore_classes, ~self.grant.any(), due & ~ignoring)),
+        ]
+        with m.If(ignoring | (granted.any() & ~passing)):
+            m.d.sync += passed_over.eq(0)
+        with m.Elif(passing & ~due):
+            m.d.sync += passed_over.eq(passed_over + 1)

@@ -5,8 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.axi import Burst
-from ..plan.plan import Plan
-from ..plan.planner import AXI_BOUNDARY
+from ..plan.plan import Plan, bits_for
 
 
 class BurstCheck(wiring.Component):
@@ -30,23 +29,23 @@ class BurstCheck(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        beats_in_bytes = Signal(16)
-        aligned = Signal(12)
-        end = Signal(17)
+        size_bits = bits_for(self.plan.size_max + 1)
+        size = self.size[:size_bits]
+        # The start of the last beat: what an unaligned start adds to it lies below the size and makes no carry.
+        last_beat = Signal(13)
         misaligned = Signal()
         m.d.comb += [
-            beats_in_bytes.eq((self.length + 1) << self.size),
-            aligned.eq((self.address >> self.size) << self.size),
-            end.eq(aligned + beats_in_bytes),
-            misaligned.eq(aligned != self.address),
+            last_beat.eq(self.address + (self.length << size)[:12]),
+            misaligned.eq((self.address[: self.plan.size_max] & ((1 << size) - 1)).any()),
         ]
-        fits = self.size <= self.plan.size_max
+        fits = (self.size >> size_bits == 0) & (size <= self.plan.size_max)
+        crosses = last_beat[12] | (self.length << size)[12:].any()
         wrap_length = (self.length == 1) | (self.length == 3) | (self.length == 7) | (self.length == 15)
         with m.Switch(self.burst):
             with m.Case(Burst.FIXED):
                 m.d.comb += self.legal.eq(fits & (self.length < 16))
             with m.Case(Burst.INCR):
-                m.d.comb += self.legal.eq(fits & (end <= AXI_BOUNDARY))
+                m.d.comb += self.legal.eq(fits & ~crosses)
             with m.Case(Burst.WRAP):
                 m.d.comb += self.legal.eq(fits & wrap_length & ~misaligned)
         return m

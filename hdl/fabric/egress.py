@@ -1,101 +1,102 @@
-"""What the read and the write plane of an egress share: the gate's table of order, and the way back of answers."""
+"""Where requests leave the fabric, and answers enter it: one plane (reads or writes) of a target port."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 
-from ..bus.axi import Response
-from ..plan.plan import bits_for
+from ..plan.plan import Plan, Target
+from . import layouts
 from .gate import Gate
-from .order_table import OrderTable
+from .return_queue import ReturnQueue, way_back
 
 
-def gate_members(gate: Gate) -> dict[str, wiring.Member]:
-    """The members that an egress hands through to its gate."""
-    inner = {"o", "room", "reserve", "decided", "decided_source", "entry"}
-    return {name: member for name, member in gate.signature.members.items() if name not in inner}
+class Egress(wiring.Component):
+    """The gate of a target, and a return queue for each initiator that reaches it.
 
+    Latency at no load: a request that asks is offered to the target 2 cycles later; an answer is offered to the
+    initiator's ingress in the cycle after it came.
 
-def connect_gate(m: Module, egress: wiring.Component, gate: Gate, order: OrderTable) -> None:
-    """Connect an egress's members to its gate's of the same name, and the gate to the table of order."""
-    for name, member in gate_members(gate).items():
-        inside, outside = getattr(gate, name), getattr(egress, name)
-        m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
-    m.d.comb += [
-        gate.room.eq(order.room),
-        order.reserve.eq(gate.reserve),
-        order.push.eq(gate.decided),
-        order.push_source.eq(gate.decided_source),
-        order.push_entry.eq(gate.entry),
-    ]
-
-
-def connect_answers(
-    m: Module,
-    egress: wiring.Component,
-    gate: Gate,
-    order: OrderTable,
-    *,
-    channel: wiring.PureInterface,
-    out: data.View,
-    head: data.View,
-    last: Value,
-    denial_last: Value,
-) -> tuple[Signal, Signal]:
-    """The way out of a target's answers and of denials: they share it, and alternate when both want it.
-
-    Parameters
-    ----------
-    channel : stream of {id, resp, ...}
-        The target's R or B.
-    out, head
-        What goes to every source, and the part of it that this function drives.
-    last, denial_last : Value
-        This is the last beat of the target's answer, or of the denial.
-
-    Returns
+    Members
     -------
-    denial_turn, taken : Signal
-        Whose turn it is, and whether its beat goes.
+    address : stream of layouts.request
+        To the target's AR or AW; `source`, beside it, is the ID.
+    w : stream of layouts.write_beat
+        Writes only.
+    answer : stream of {id, answer}
+        The target's R or B. An answer for an initiator that the target does not have is dropped.
+    note{n} : In(layouts.note)
+        Goes with source n's request.
+    return{n} : In(way_back)
+        Return queue of source n. A scrubber has none: `scrubbed` and `scrub_error` tell that a write of its was
+        answered.
+    behind : Out(1)
+        A request of the other epoch is not answered.
+    and those of :class:`Gate`
     """
-    # A target's ID becomes a position in the table; one that no source has is answered to nobody.
-    known = Signal()
-    with m.Switch(channel.payload.id):
-        for n, source in enumerate(gate.sources):
-            with m.Case(source):
-                m.d.comb += [known.eq(1), order.answer_source.eq(n)]
 
-    turn = Signal()
-    denial_turn = Signal()
-    answer_valid = Signal()
-    taken = Signal()
-    ready = Signal()
-    where = Signal(bits_for(len(gate.sources)))
-    entry = Mux(denial_turn, order.denial_entry.as_value(), order.answer_entry.as_value())
-    chosen = data.View(order.denial_entry.shape(), entry)
-    m.d.sync += turn.eq(~turn)
-    m.d.comb += [
-        answer_valid.eq(channel.valid & known & order.answer_valid),
-        denial_turn.eq(order.denial_valid & (turn | ~answer_valid)),
-        where.eq(Mux(denial_turn, order.denial_source, order.answer_source)),
-        head.id.eq(chosen.id),
-        head.response.eq(Mux(denial_turn, Response.SLVERR, channel.payload.resp)),
-        head.last.eq(Mux(denial_turn, denial_last, last)),
-        head.context.eq(chosen.context),
-        head.owned.eq(1),
-        head.denied.eq(denial_turn),
-        head.birth.eq(chosen.birth),
-        taken.eq((denial_turn | answer_valid) & ready),
-        # An answer that nobody waits for is dropped; one whose turn has not come waits.
-        channel.ready.eq((taken & ~denial_turn) | ~known),
-        order.answer_done.eq(taken & ~denial_turn & last),
-        order.denial_done.eq(taken & denial_turn & denial_last),
-        egress.done.eq(order.answer_done),
-        egress.done_epoch.eq(order.answer_entry.epoch),
-    ]
-    for n in range(len(gate.sources)):
-        response = getattr(egress, f"response{n}")
-        m.d.comb += [response.payload.eq(out), response.valid.eq((denial_turn | answer_valid) & (where == n))]
-        with m.If(where == n):
-            m.d.comb += ready.eq(response.ready)
-    return denial_turn, taken
+    def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
+        self.plan, self.target, self.write = plan, target, write
+        self.gate = Gate(plan, target, write=write)
+        self.queues = [ReturnQueue(plan, write=write) for _ in target.initiators]
+        inner = {"o", "decided", "decided_denied", "decided_epoch", "answered", "behind"}
+        self.through = {name: member for name, member in self.gate.signature.members.items() if name not in inner}
+        self.answer_layout = data.StructLayout({"id": plan.source_bits, "answer": layouts.answer(plan, write=write)})
+        scrubs: dict[str, wiring.Member] = {"scrubbed": Out(1), "scrub_error": Out(1)} if self.gate.has_scrubber else {}
+        super().__init__(
+            {
+                "address": Out(stream.Signature(layouts.request(plan))),
+                "answer": In(stream.Signature(self.answer_layout)),
+                **{f"note{n}": In(layouts.note(plan)) for n in range(len(self.queues))},
+                **{f"return{n}": Out(way_back(plan, write=write)) for n in range(len(self.queues))},
+                **scrubs,
+                "behind": Out(1),
+                **self.through,
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.gate = gate = self.gate
+        for name, member in self.through.items():
+            inside, outside = getattr(gate, name), getattr(self, name)
+            if member.is_signature:
+                wiring.connect(m, inside, wiring.flipped(outside))
+            else:
+                m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+        wiring.connect(m, gate.o, wiring.flipped(self.address))
+
+        answer = self.answer.payload
+        ready = Signal(len(self.gate.sources))
+        mine = Signal(len(self.gate.sources))
+        for n, queue in enumerate(self.queues):
+            m.submodules[f"return_{n}"] = queue
+            back = getattr(self, f"return{n}")
+            m.d.comb += [
+                mine[n].eq(answer.id == self.gate.sources[n]),
+                ready[n].eq(queue.answer.ready),
+                queue.granted.eq(gate.request_ready[n]),
+                queue.note.eq(getattr(self, f"note{n}")),
+                queue.decided.eq(gate.decided[n]),
+                queue.decided_denied.eq(gate.decided_denied),
+                queue.decided_epoch.eq(gate.decided_epoch),
+                queue.epoch.eq(self.epoch),
+                queue.answer.valid.eq(self.answer.valid & mine[n]),
+                queue.answer.payload.eq(answer.answer),
+            ]
+            for name, member in way_back(self.plan, write=self.write).members.items():
+                inside, outside = getattr(queue, name), getattr(back, name)
+                m.d.comb += outside.eq(inside) if member.flow == Out else inside.eq(outside)
+        if gate.has_scrubber:
+            m.d.comb += [
+                mine[-1].eq(answer.id == self.gate.sources[-1]),
+                ready[-1].eq(1),
+                self.scrubbed.eq(self.answer.valid & mine[-1]),
+                self.scrub_error.eq(answer.answer.response[1]),
+            ]
+        m.d.comb += [
+            self.answer.ready.eq((mine & ready).any() | ~mine.any()),
+            self.behind.eq(gate.behind | Cat(queue.behind for queue in self.queues).any()),
+        ]
+        if not self.write:
+            m.d.comb += gate.answered.eq(self.answer.valid & self.answer.ready)
+        return m

@@ -1,36 +1,33 @@
 """The gate in front of a target: arbitration, key look-up, rights check. The one security boundary of the fabric."""
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueCastable
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ..bus.queue import Queue, following
 from ..plan.blocks import FAULT_KINDS
-from ..plan.plan import Plan, Target, bits_for
+from ..plan.plan import KEY_NOBODY, Plan, Target, bits_for
 from . import layouts
 from .arbiter import Arbiter
 
 KEY, REVOKED = FAULT_KINDS.index("key"), FAULT_KINDS.index("revoked")
+verdict_layout = data.StructLayout({"denied": 1, "revoked": 1})
+DEPTH = 16
+"""Requests that can stand between arbitration and the target; distributed RAM comes 16 deep."""
+LONG = 4
+"""Beats from which on a read counts as long."""
+HIGH_WATER = 12
+"""Places taken at which arbitration stops: what is granted before that takes effect still finds room."""
 
 
-def passed_layout(plan: Plan, *, write: bool) -> data.StructLayout:
-    """A beat that has passed the check; `head` marks the first of a request, `source` is its origin."""
-    beat = {"beat": layouts.write_beat(plan)} if write else {}
-    return data.StructLayout({"request": layouts.request(plan), "source": plan.source_bits, "head": 1, **beat})
-
-
-def entry_layout(plan: Plan) -> data.StructLayout:
-    """What the order table remembers of a request that the gate has decided about."""
-    return data.StructLayout(
-        {
-            "id": plan.id_width,
-            "context": plan.user_bits,
-            "length": 8,
-            "birth": layouts.BIRTH_BITS,
-            "denied": 1,
-            "epoch": 1,
-        }
-    )
+def stage_layout(plan: Plan) -> data.StructLayout:
+    """A request that was granted; `source` is where it came from by the grant, whatever it says of itself."""
+    return data.StructLayout({"request": layouts.request(plan), "source": plan.source_bits, "epoch": 1})
 
 
 def sources_of(plan: Plan, target: Target, *, write: bool) -> tuple[int, ...]:
@@ -39,8 +36,8 @@ def sources_of(plan: Plan, target: Target, *, write: bool) -> tuple[int, ...]:
     return (*target.initiators, *scrubber)
 
 
-def revoke_members(plan: Plan) -> dict[str, wiring.Member]:
-    """The range that a rekey has taken out of everybody's hands, and the write port of the key table."""
+def guard_members(plan: Plan) -> dict[str, wiring.Member]:
+    """What guards a target: the range that a rekey has taken out of everybody's hands, and the tables' write ports."""
     granule = plan.physical_granule_bits
     return {
         "revoke": In(1),
@@ -49,66 +46,99 @@ def revoke_members(plan: Plan) -> dict[str, wiring.Member]:
         "key_write": In(1),
         "key_granule": In(granule),
         "key_value": In(plan.key_bits),
+        "rights_write": In(1),
+        "rights_key": In(plan.key_bits),
+        "rights_slices": In(plan.slices),
     }
+
+
+def select(one_hot: Value, inputs: Sequence[ValueCastable]) -> Value:
+    """The input whose bit is set; zero if none is."""
+    parts = [
+        Value.cast(value) & bit.replicate(len(Value.cast(value))) for bit, value in zip(one_hot, inputs, strict=True)
+    ]
+    return reduce(or_, parts)
+
+
+def count_between(m: Module, depth: int, up: Value, down: Value, name: str) -> Signal:
+    """A count of what is between two places."""
+    level = Signal(range(depth), name=name)
+    with m.If(up ^ down):
+        m.d.sync += level.eq(level + Cat(1, down.replicate(len(level) - 1)))
+    return level
 
 
 class Gate(wiring.Component):
     """Reads or writes of one target.
 
-    A request passes if its slice has the right on the key of its granule and no rekey has revoked the granule, both
-    in the cycle in which it leaves the stage. The key was looked up one cycle earlier; a request that stood here
-    while its granule was revoked is denied, so that no key from before a rekey is ever used after it.
+    A request that is granted goes into a queue and is checked while it stands there: it passes if its slice has the
+    right on its granule's key and no rekey has revoked the granule. the check takes two cycles, never waits, and is
+    not repeated, since AXI does not let an offer be taken back (IHI 0022H, A3.2.1). So what an engine changes is
+    complete when all requests that were granted before the change have left and are answered: then neither an old
+    right nor an old key is in use. Hence epochs count from the grant.
 
-    The source's index is the scrubber's only if the grant was the scrubber's own: nothing that an initiator sends can
-    claim it. Latency: 1 cycle from grant to `o`; a beat per cycle. Writes keep the grant until their last beat.
+    A write keeps the grant until its last beat. The scrubber is trusted by its grant, not by what it says of itself.
+
+    Latency: 2 cycles from request to offer; a request and a beat per cycle.
 
     Members
     -------
     request_valid, request_ready : one bit per source (see :func:`sources_of`)
-    request{n}, class{n}, beat{n} : In
-        Of source n; the beat on the write gate only.
-    room : In
-        The order table can take another request of the source.
-    reserve : Out
-        A request of the source was granted: it takes a place in the order table.
-    rights{k} : In(slices)
-        Slices that have the right on key k.
+        A write comes with its first beat, which is taken with it.
+    request{n}, class{n} : In
+        Of source n; the scrubber has the lowest class.
+    beat_valid, beat_ready, beat{n}
+        Writes only: beats after the first.
+    rights_write, rights_key, rights_slices : In
+        Slices that have the right on a key from now on; key 0 has none whatever is written.
     epoch : In(1)
         Current epoch.
-    o : stream of beats that have passed
-    passed : Out(1)
-        A request passed in this cycle.
-    decided, decided_source, entry : Out
-        The last beat of a request leaves the gate, passed or swallowed: the order table takes it.
+    o : stream of layouts.request, with `source` beside it
+        Requests that have passed.
+    w : stream of layouts.write_beat
+        Writes only. Offered together with or after its request.
+    decided : Out(one bit per source)
+        The oldest request of the source that was not decided about leaves; `decided_denied` tells how,
+        `decided_epoch` when it was granted.
+    behind : Out(1)
+        A request of the other epoch has not left.
     fault_valid, fault : Out
-        A request was denied in this cycle; the target's own number is left out of it.
+        The same for the fault log; the target's own number is left out of it.
+    answered : In(1)
+        Reads only: a beat of data came back.
     """
 
     def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
         self.plan, self.target, self.write = plan, target, write
         self.sources = sources_of(plan, target, write=write)
+        self.has_scrubber = self.sources[-1] == len(plan.initiators)
         count = len(self.sources)
         inputs: dict[str, wiring.Member] = {}
         for n in range(count):
             inputs[f"request{n}"] = In(layouts.request(plan))
-            inputs[f"class{n}"] = In(plan.class_bits)
+            if n < len(target.initiators):
+                inputs[f"class{n}"] = In(plan.class_bits)
             if write:
                 inputs[f"beat{n}"] = In(layouts.write_beat(plan))
+        writes: dict[str, wiring.Member] = {
+            "beat_valid": In(count),
+            "beat_ready": Out(count),
+            "w": Out(stream.Signature(layouts.write_beat(plan))),
+        }
         super().__init__(
             {
                 "request_valid": In(count),
                 "request_ready": Out(count),
                 **inputs,
-                "room": In(count),
-                "reserve": Out(count),
-                **{f"rights{k}": In(plan.slices) for k in range(plan.keys)},
-                **revoke_members(plan),
+                **(writes if write else {"answered": In(1)}),
+                **guard_members(plan),
                 "epoch": In(1),
-                "o": Out(stream.Signature(passed_layout(plan, write=write))),
-                "passed": Out(1),
-                "decided": Out(1),
-                "decided_source": Out(bits_for(count)),
-                "entry": Out(entry_layout(plan)),
+                "o": Out(stream.Signature(layouts.request(plan))),
+                "source": Out(plan.source_bits),
+                "decided": Out(count),
+                "decided_denied": Out(1),
+                "decided_epoch": Out(1),
+                "behind": Out(1),
                 "fault_valid": Out(1),
                 "fault": Out(layouts.fault(plan)),
             }
@@ -117,138 +147,245 @@ class Gate(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, count = self.plan, len(self.sources)
-        m.submodules.arbiter = arbiter = Arbiter(count, plan.classes)
-
-        # Arbitration: `grant` is one-hot; a write keeps it until its last beat has gone in.
+        m.submodules.arbiter = arbiter = Arbiter(count, plan.classes, classless=int(self.has_scrubber))
+        may_grant = Signal()
         grant = Signal(count)
-        held = Signal()
-        holder = Signal(count)
-        take = Signal()
-        incoming_valid = Signal()
-        incoming_last = Signal(init=1)
-        number = Signal(bits_for(count))
-        incoming = Signal(layouts.request(plan))
+        granted = Signal()
+        incoming = Signal(stage_layout(plan))
         m.d.comb += [
-            arbiter.request.eq(self.request_valid & self.room),
-            arbiter.accept.eq(take & ~held & incoming_valid),
-            grant.eq(Mux(held, holder & self.request_valid, arbiter.grant)),
-            incoming_valid.eq(grant.any()),
-            self.request_ready.eq(grant & take.replicate(count)),
-            self.reserve.eq(grant & (take & ~held).replicate(count)),
+            arbiter.request.eq(self.request_valid),
+            arbiter.enable.eq(may_grant),
+            grant.eq(arbiter.grant),
+            granted.eq(grant.any()),
+            self.request_ready.eq(grant),
         ]
-        beat = Signal(layouts.write_beat(plan))
-        for n in range(count):
-            m.d.comb += getattr(arbiter, f"class{n}").eq(getattr(self, f"class{n}"))
-            with m.If(grant[n]):
-                m.d.comb += [number.eq(n), incoming.eq(getattr(self, f"request{n}"))]
-                if self.write:
-                    m.d.comb += [beat.eq(getattr(self, f"beat{n}")), incoming_last.eq(getattr(self, f"beat{n}").last)]
-        with m.If(take & incoming_valid):
-            m.d.sync += [held.eq(~incoming_last), holder.eq(grant)]
-
-        # The stage: request and key side by side.
-        valid = Signal()
-        head = Signal()
-        last = Signal()
-        leave = Signal()
-        request = Signal(layouts.request(plan))
-        source = Signal(bits_for(count))
-        stage_beat = Signal(layouts.write_beat(plan))
-        m.d.comb += take.eq(~valid | leave)
-        with m.If(take):
-            m.d.sync += [
-                valid.eq(incoming_valid),
-                request.eq(incoming),
-                source.eq(number),
-                head.eq(~held),
-                last.eq(incoming_last),
-                stage_beat.eq(beat),
+        staged = []
+        for n, source in enumerate(self.sources):
+            staged.append(Signal(stage_layout(plan), name=f"staged{n}"))
+            if source < len(plan.initiators):
+                m.d.comb += getattr(arbiter, f"class{n}").eq(getattr(self, f"class{n}"))
+            m.d.comb += [
+                staged[n].request.eq(getattr(self, f"request{n}")),
+                staged[n].source.eq(source),
+                staged[n].epoch.eq(self.epoch),
             ]
-        granule = Signal(plan.physical_granule_bits)
-        m.d.comb += granule.eq(request.address >> plan.granule_bits)
-        key = self._key_table(m, incoming, take)
+        m.d.comb += incoming.eq(select(grant, staged))
 
-        # The check.
-        in_range = Signal()
-        was_revoked = Signal()
-        revoked = Signal()
-        has_right = Signal()
-        trusted = Signal()
-        check_pass = Signal()
-        follow_denied = Signal()
-        denied = Signal()
-        rights = Array(
-            [Const(0, plan.slices), *(getattr(self, f"rights{k}") for k in range(1, plan.keys))]
-        )  # key 0: nobody, ever
-        if self.target.kind == "memory":
-            m.d.comb += in_range.eq((granule >= self.revoke_first) & (granule <= self.revoke_last))
-        else:
-            m.d.comb += in_range.eq(1)
-        if self.sources[-1] == len(plan.initiators):
-            m.d.comb += trusted.eq(source == count - 1)
+        # Requests wait in the queue while they are checked, and until the target takes them.
+        m.submodules.stage = stage = Memory(shape=stage_layout(plan), depth=DEPTH, init=[])
+        stage_write, stage_read = stage.write_port(), stage.read_port(domain="comb")
+        stage_at = Signal(range(DEPTH))
+        leave = Signal()
+        room = Signal()
+        level = count_between(m, DEPTH, granted, leave, "level")
+        m.d.sync += room.eq(level < HIGH_WATER)
+        with m.If(granted):
+            m.d.sync += stage_at.eq(following(stage_at))
         m.d.comb += [
-            revoked.eq((self.revoke & in_range) | was_revoked),
-            has_right.eq(rights[key].bit_select(request.slice, 1)),
-            check_pass.eq(trusted | (has_right & ~revoked)),
-            denied.eq(Mux(head, ~check_pass, follow_denied)),
-            leave.eq(valid & (denied | self.o.ready)),
-            self.o.valid.eq(valid & ~denied),
-            self.o.payload.request.eq(request),
-            self.o.payload.source.eq(Array(self.sources)[source]),
-            self.o.payload.head.eq(head),
-            self.passed.eq(leave & head & ~denied),
+            stage_write.en.eq(granted),
+            stage_write.addr.eq(stage_at),
+            stage_write.data.eq(incoming),
         ]
+        verdict = Signal(verdict_layout)
+        valid = self._verdicts(m, granted, incoming, leave, stage_read.addr, verdict)
+        denied = verdict.denied
+        head = stage_read.data
+        request = head.request
         if self.write:
-            m.d.comb += self.o.payload.beat.eq(stage_beat)
-        with m.If(take):
-            m.d.sync += was_revoked.eq(0)
-        with m.Elif(self.revoke & in_range):
-            m.d.sync += was_revoked.eq(1)
-        epoch = Signal()
-        with m.If(leave & head):
-            m.d.sync += [follow_denied.eq(denied), epoch.eq(self.epoch)]
+            self._beats(m, grant, incoming.request.length, may_grant, room, valid, denied, leave)
+        else:
+            passes = Signal()
+            m.d.comb += [
+                self.o.valid.eq(valid & ~denied),
+                passes.eq(self.o.valid & self.o.ready),
+                leave.eq(passes | (valid & denied)),
+            ]
+            grant_long, leaves_long = incoming.request.length >= LONG, leave & (request.length >= LONG)
+            self._ahead(m, grant_long, leaves_long, passes, request.length, may_grant, room)
 
         m.d.comb += [
-            self.decided.eq(leave & last),
-            self.decided_source.eq(source),
-            self.entry.id.eq(request.id),
-            self.entry.context.eq(request.context),
-            self.entry.length.eq(request.length),
-            self.entry.birth.eq(request.birth),
-            self.entry.denied.eq(denied),
-            self.entry.epoch.eq(Mux(head, self.epoch, epoch)),
-            self.fault_valid.eq(leave & head & denied),
-            self.fault.kind.eq(Mux(revoked, REVOKED, KEY)),
+            self.o.payload.eq(request),
+            self.source.eq(head.source),
+            self.decided_denied.eq(denied),
+            self.decided_epoch.eq(head.epoch),
+            self.behind.eq(valid & (head.epoch != self.epoch)),
+            self.fault_valid.eq(leave & denied),
+            self.fault.kind.eq(Mux(verdict.revoked, REVOKED, KEY)),
             self.fault.write.eq(int(self.write)),
-            self.fault.initiator.eq(self.o.payload.source),
+            self.fault.initiator.eq(head.source),
             self.fault.context.eq(request.context),
             self.fault.slice.eq(request.slice),
             self.fault.owned.eq(1),
             self.fault.address.eq(request.address),
         ]
+        for n, source in enumerate(self.sources):
+            m.d.comb += self.decided[n].eq(leave & (head.source == source))
         return m
 
-    def _key_table(self, m: Module, incoming: data.View, take: Signal) -> Signal:
-        """Key of the request in the stage: a block RAM for memory, one register for anything else."""
-        key = Signal(self.plan.key_bits, name="key")
+    def _verdicts(
+        self, m: Module, granted: Signal, incoming: data.View, leave: Signal, place: Signal, verdict: data.View
+    ) -> Signal:
+        """Verdict about the oldest request and its `place`, from the cycle in which it is made; returns its valid."""
+        m.submodules.verdicts = verdicts = Memory(shape=verdict_layout, depth=DEPTH, init=[])
+        write, read = verdicts.write_port(), verdicts.read_port(domain="comb")
+        waiting = Signal()
+        write_at = Signal(range(DEPTH))
+        read_at = Signal(range(DEPTH))
+        checked = Signal()
+        self._check(m, granted, incoming, checked, write.data)
+        valid = Signal(name="head_valid")
+        m.d.comb += [
+            write.en.eq(checked),
+            write.addr.eq(write_at),
+            read.addr.eq(read_at),
+            place.eq(read_at),
+            verdict.eq(Mux(waiting, read.data, write.data)),
+            valid.eq(waiting | checked),
+        ]
+        m.d.sync += waiting.eq(Mux(checked, waiting | ~leave, waiting & ~(leave & (following(read_at) == write_at))))
+        with m.If(checked):
+            m.d.sync += write_at.eq(following(write_at))
+        with m.If(leave):
+            m.d.sync += read_at.eq(following(read_at))
+        return valid
+
+    def _check(self, m: Module, granted: Signal, incoming: data.View, checked: Signal, verdict: data.View) -> None:
+        """Two cycles for each request, without a stop: key and range of its granule, then the right."""
+        plan = self.plan
+        granule = Signal(plan.physical_granule_bits)
+        slice_looked = Signal(plan.slice_bits)
+        slice_checked = Signal(plan.slice_bits)
+        trusted_looked = Signal()
+        trusted = Signal()
+        looked = Signal()
+        key = Signal(plan.key_bits)
+        in_range = Signal()
+        revoked = Signal()
+        has_right = Signal()
+        check_pass = Signal()
+        m.submodules.rights = rights = Memory(shape=plan.slices, depth=plan.keys, init=[])
+        write, read = rights.write_port(), rights.read_port(domain="comb")
+        m.d.sync += [
+            looked.eq(granted),
+            granule.eq(incoming.request.address >> plan.granule_bits),
+            slice_looked.eq(incoming.request.slice),
+            trusted_looked.eq(incoming.source == self.sources[-1] if self.has_scrubber else 0),
+            checked.eq(looked),
+            slice_checked.eq(slice_looked),
+            trusted.eq(trusted_looked),
+            key.eq(self._look_up_key(m, incoming.request.address)),
+            revoked.eq(self.revoke & in_range),
+        ]
+        if self.target.kind == "memory":
+            m.d.comb += in_range.eq((granule >= self.revoke_first) & (granule <= self.revoke_last))
+        else:
+            m.d.comb += in_range.eq(1)
+        m.d.comb += [
+            write.en.eq(self.rights_write),
+            write.addr.eq(self.rights_key),
+            write.data.eq(self.rights_slices),
+            read.addr.eq(key),
+            has_right.eq(read.data.bit_select(slice_checked, 1) & (key != KEY_NOBODY)),
+            check_pass.eq(trusted | (has_right & ~revoked)),
+            verdict.denied.eq(~check_pass),
+            verdict.revoked.eq(revoked),
+        ]
+
+    def _look_up_key(self, m: Module, address: Value) -> Value:
+        """Key of the granule, one cycle later: from a block RAM for memory, from one register for anything else."""
         if self.target.kind != "memory":
-            m.d.comb += key.eq(self._single_key(m))
-            return key
-        bits = bits_for(self.target.keyed)
-        m.submodules.keys = keys = Memory(shape=self.plan.key_bits, depth=1 << bits, init=[])
-        write, read = keys.write_port(), keys.read_port()
+            single_key = Signal(self.plan.key_bits)
+            with m.If(self.key_write):
+                m.d.sync += single_key.eq(self.key_value)
+            return single_key
+        m.submodules.key_table = table = Memory(
+            shape=self.plan.key_bits, depth=1 << bits_for(self.target.keyed), init=[]
+        )
+        write, read = table.write_port(), table.read_port()
         m.d.comb += [
             write.en.eq(self.key_write),
             write.addr.eq(self.key_granule),
             write.data.eq(self.key_value),
-            read.en.eq(take),
-            read.addr.eq(incoming.address >> self.plan.granule_bits),
-            key.eq(read.data),
+            read.addr.eq(address >> self.plan.granule_bits),
         ]
-        return key
+        return read.data
 
-    def _single_key(self, m: Module) -> Signal:
-        key = Signal(self.plan.key_bits, name="single_key")
-        with m.If(self.key_write):
-            m.d.sync += key.eq(self.key_value)
-        return key
+    def _ahead(
+        self,
+        m: Module,
+        grant_long: Value,
+        leaves_long: Value,
+        passes: Signal,
+        length: Value,
+        may_grant: Signal,
+        room: Signal,
+    ) -> None:
+        """Hold reads back while the target owes `ahead` beats or more, so that what comes next is decided late."""
+        owed = Signal(range(self.target.ahead + DEPTH * LONG + 256))
+        long_pending = Signal()
+        change = Signal(len(owed))
+        m.d.comb += change.eq(Mux(passes, length, self.answered.replicate(len(owed))))  # a burst, or -1
+        m.d.sync += [
+            # A burst has one beat more than its length says; the carry makes it so.
+            owed.eq((Cat(1, owed) + Cat(passes & ~self.answered, change))[1:]),
+            # Of what the target has not been asked for yet, only one may be long.
+            long_pending.eq(grant_long | (long_pending & ~leaves_long)),
+            may_grant.eq(room & (owed < self.target.ahead) & ~grant_long & ~long_pending),
+        ]
+
+    def _beats(
+        self,
+        m: Module,
+        grant: Signal,
+        length: Value,
+        may_grant: Signal,
+        room: Signal,
+        valid: Value,
+        denied: Signal,
+        leave: Signal,
+    ) -> None:
+        """A write's data: behind its grant into a queue of its own, then beside its request to the target, or away."""
+        count = len(self.sources)
+        m.submodules.beats = beats = Queue(layouts.write_beat(self.plan), DEPTH, always_room=True)
+        level = count_between(m, DEPTH, beats.i.valid, beats.o.valid & beats.o.ready, "beats_level")
+        holder = Signal(count)
+        held = Signal()
+        held_next = Signal()
+        taking = Signal(count)
+        beat_room = Signal()
+        beat = Signal(layouts.write_beat(self.plan))
+        m.d.comb += [
+            self.beat_ready.eq(holder & beat_room.replicate(count)),
+            taking.eq(grant | (self.beat_ready & self.beat_valid)),
+            beat.eq(select(taking, [getattr(self, f"beat{n}") for n in range(count)])),
+            beats.i.valid.eq(taking.any()),
+            beats.i.payload.eq(beat),
+            held_next.eq(Mux(held, ~(taking.any() & beat.last), grant.any() & (length != 0))),
+        ]
+        m.d.sync += [
+            held.eq(held_next),
+            holder.eq(Mux(held, holder & held_next.replicate(count), grant & held_next.replicate(count))),
+            beat_room.eq(level < HIGH_WATER),
+            may_grant.eq(room & (level < HIGH_WATER) & ~held_next),
+        ]
+
+        # AW and W are offered together and taken one by one; the request leaves when both are done.
+        address_taken = Signal()
+        data_taken = Signal()
+        address_done = Signal()
+        data_done = Signal()
+        last_taken = Signal()
+        m.d.comb += [
+            self.o.valid.eq(valid & ~denied & ~address_taken),
+            self.w.valid.eq(valid & ~denied & beats.o.valid & ~data_taken),
+            self.w.payload.eq(beats.o.payload),
+            beats.o.ready.eq(valid & ~data_taken & (denied | self.w.ready)),
+            last_taken.eq(beats.o.valid & beats.o.ready & beats.o.payload.last),
+            address_done.eq(denied | address_taken | self.o.ready),
+            data_done.eq(data_taken | last_taken),
+            leave.eq(valid & address_done & data_done),
+        ]
+        with m.If(leave):
+            m.d.sync += [address_taken.eq(0), data_taken.eq(0)]
+        with m.Elif(valid):
+            m.d.sync += [address_taken.eq(address_done & ~denied), data_taken.eq(data_done)]

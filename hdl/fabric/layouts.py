@@ -3,11 +3,22 @@
 from functools import cache
 
 from amaranth.lib import data
+from amaranth.utils import exact_log2
 
-from ..plan.plan import Plan
+from ..plan.plan import Plan, bits_for
 
 BIRTH_BITS = 16
 """Bits of the time stamp that a request carries for the latency counters."""
+
+
+def sequence_bits(plan: Plan) -> int:
+    """Bits of a request's number within its ID: no more than `outstanding` are under way."""
+    return exact_log2(plan.outstanding)
+
+
+def ticket_bits(plan: Plan) -> int:
+    """Bits of a number that is unique among the outstanding requests of a port and plane."""
+    return plan.id_width + sequence_bits(plan)
 
 
 @cache
@@ -30,15 +41,13 @@ def request(plan: Plan) -> data.StructLayout:
         {
             "address": plan.physical_bits,
             "length": 8,
-            "size": 3,
+            "size": bits_for(plan.size_max + 1),
             "burst": 2,
             "lock": 1,
             "cache": 4,
             "protection": 3,
-            "id": plan.id_width,
             "context": plan.user_bits,
             "slice": plan.slice_bits,
-            "birth": BIRTH_BITS,
         }
     )
 
@@ -50,17 +59,36 @@ def write_beat(plan: Plan) -> data.StructLayout:
 
 
 @cache
-def response(plan: Plan) -> data.StructLayout:
-    """What is common to read and write responses: whom they are for, and how the request fared."""
+def note(plan: Plan) -> data.StructLayout:
+    """What an answer needs to find its way: whose it is, its place in the order of its ID, and the request's AxLEN."""
     return data.StructLayout(
         {
             "id": plan.id_width,
-            "response": 2,
-            "last": 1,
             "context": plan.user_bits,
-            "owned": 1,
+            "sequence": sequence_bits(plan),
+            "walks": 1,
+            "length": 8,
+        }
+    )
+
+
+@cache
+def answer(plan: Plan, *, write: bool) -> data.StructLayout:
+    """A beat of a target's answer; `data` is what a read has beside."""
+    beat = {} if write else {"data": plan.data_width}
+    return data.StructLayout({"response": 2, "last": 1, **beat})
+
+
+@cache
+def returned(plan: Plan, *, write: bool) -> data.StructLayout:
+    """A beat on its way back. A denied one stands for `length` + 1 beats, and its `answer` means nothing."""
+    return data.StructLayout(
+        {
+            "id": plan.id_width,
+            "context": plan.user_bits,
+            "length": 8,
             "denied": 1,
-            "birth": BIRTH_BITS,
+            "answer": answer(plan, write=write),
         }
     )
 
@@ -84,17 +112,28 @@ def fault(plan: Plan) -> data.StructLayout:
 
 @cache
 def meter_events(plan: Plan) -> data.StructLayout:
-    """What one plane (reads or writes) of an ingress tells the meter in a cycle; each part has its own valid bit."""
+    """What one plane (reads or writes) of an ingress tells the meter in a cycle; each part has its own valid bit.
+
+    A request is `accepted` at the port, `entered` when it has its slice, and `sent`; all three come in the same order.
+    `sent_through` says that it was not denied at the ingress, `dropped` that what was accepted and has not entered is
+    gone. Its ticket is unique until it is `done`.
+    """
     context = plan.user_bits
     return data.StructLayout(
         {
+            "accepted": 1,
+            "entered": 1,
+            "dropped": 1,
             "sent": 1,
+            "sent_through": 1,
             "sent_context": context,
             "sent_length": 8,
+            "sent_ticket": ticket_bits(plan),
             "done": 1,
+            "done_owned": 1,
             "done_context": context,
             "done_denied": 1,
-            "done_birth": BIRTH_BITS,
+            "done_ticket": ticket_bits(plan),
             "stalled": 1,
             "stalled_context": context,
         }

@@ -8,12 +8,13 @@ from . import layouts
 
 
 def owner_members(plan: Plan, initiator: Initiator) -> dict[str, wiring.Member]:
-    """Owners of the port's contexts, and the contract of each slice."""
+    """Owners of the port's contexts, with their class and whether they have budget."""
     contexts = range(len(initiator.contexts))
     return {
         **{f"slice{n}": In(plan.slice_bits) for n in contexts},
         **{f"owned{n}": In(1) for n in contexts},
-        **{f"class{s}": In(plan.class_bits) for s in range(plan.slices)},
+        **{f"class{n}": In(plan.class_bits) for n in contexts},
+        **{f"eligible{n}": In(1) for n in contexts},
     }
 
 
@@ -32,10 +33,6 @@ def ingress_members(plan: Plan, initiator: Initiator) -> dict[str, wiring.Member
 
     isolate : In(1)
         The initiator is in reset: nothing is taken from it or given to it, what is under way is completed.
-    now : In(16)
-        Time stamp.
-    eligible : In(slices)
-        The slice has budget.
     drained : Out(contexts)
         Nothing of the context is on its way.
     fault_valid, fault : Out
@@ -47,8 +44,6 @@ def ingress_members(plan: Plan, initiator: Initiator) -> dict[str, wiring.Member
         **owner_members(plan, initiator),
         **fill_members(plan),
         "isolate": In(1),
-        "now": In(layouts.BIRTH_BITS),
-        "eligible": In(plan.slices),
         "drained": Out(len(initiator.contexts)),
         "fault_valid": Out(1),
         "fault": Out(layouts.fault(plan)),

@@ -1,18 +1,21 @@
 """First half of an ingress: whose request is it, where does it go, and is it allowed to leave?"""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..bus.buffer import Skid
+from ..bus.queue import Queue
 from ..plan.blocks import FAULT_KINDS
 from ..plan.plan import Initiator, Plan, bits_for
 from . import layouts
 from .burst_check import BurstCheck
+from .id_order import IdOrder
 from .ports import fill_members, owner_members
 
 NO_SLICE, WINDOW, BURST = (FAULT_KINDS.index(kind) for kind in ("no_slice", "window", "burst"))
+WAITING = 4
+"""Requests that can stand between the port and the window's answer."""
 
 
 def address_layout(plan: Plan) -> data.StructLayout:
@@ -32,176 +35,253 @@ def address_layout(plan: Plan) -> data.StructLayout:
     )
 
 
-def routed_layout(plan: Plan) -> data.StructLayout:
-    """A request with its destination; `destination` is zero when the request is denied for the reason `kind`."""
-    return data.StructLayout(
-        {
-            "request": layouts.request(plan),
-            "destination": len(plan.targets),
-            "kind": 3,
-            "owned": 1,
-            "class": plan.class_bits,
-            "origin": plan.address_width,
-        }
-    )
-
-
 class Translate(wiring.Component):
-    """Context to slice, window look-up, burst check. One each for the reads and the writes of an initiator.
+    """Context to slice, window look-up, burst check, order within the ID. One each for the reads and the writes.
 
-    Latency: 2 cycles; a request per cycle.
+    Three places in a row: requests wait in a queue; one has its answer arriving from the window; one asks. All that the
+    switch looks at in the cycle in which a request asks comes from registers: a window entry holds the one-hot target
+    already masked by permission and connectivity, so it is the request vector as it stands.
+
+    Latency: an accepted request asks 2 cycles later; a request per cycle.
 
     Members
     -------
     i : stream of an AXI address beat
-    o : stream of a routed request
     clear : In(1)
         Drops what has been accepted but has no slice yet: the initiator is in reset.
-    now : In(16)
-        Time stamp given to the request when it is accepted.
-    slice{n}, owned{n} : In
-        Owner of context n.
-    class{s} : In
-        Class of slice s.
+    slice{n}, owned{n}, class{n}, eligible{n} : In
+        Owner of context n, its class, and whether it has budget.
     fill_enable, fill_context, fill_granule, fill_entry : In
         Write port of the window.
-    tagged, tagged_context : Out
-        A request that a hand-over must wait for got its slice in this cycle: on a host port those of an owned context
-        (denied ones may go on for ever there), on a port that is isolated in the hand-over all of them.
+    ask : Out(targets)
+        One-hot or zero: the request asks this target.
+    deny : Out(1)
+        The request asks to be denied here, for the reason `kind`.
+    request, note, request_class, owned, kind, origin : Out
+        The request that asks, or waits to.
+    valid : Out(1)
+        There is one.
+    enters : Out(1)
+        There will be another one in the next cycle; it gets its slice now.
+    leave : In(1)
+        It leaves.
+    begins : In(1)
+        Its first beat leaves.
+    drained : Out(contexts)
+        Nothing is outstanding that a hand-over of the context must wait for: on a host port the requests of an owned
+        context (denied ones may go on for ever there), on a port that is isolated in the hand-over all of them.
+    done, done_id, done_context, done_owned : In
+        A last response is delivered.
+    done_sequence, head{n}_id, head{n}_sequence, in_order{n}
+        See :class:`IdOrder`.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator, *, write: bool) -> None:
         self.plan, self.initiator, self.write = plan, initiator, write
+        self.order = IdOrder(plan, write=write)
+        heads = {name: member for name, member in self.order.signature.members.items() if name.startswith("head")}
         super().__init__(
             {
                 "i": In(stream.Signature(address_layout(plan))),
-                "o": Out(stream.Signature(routed_layout(plan))),
                 "clear": In(1),
-                "now": In(layouts.BIRTH_BITS),
                 **owner_members(plan, initiator),
                 **fill_members(plan),
-                "tagged": Out(1),
-                "tagged_context": Out(plan.user_bits),
+                "ask": Out(len(plan.targets)),
+                "deny": Out(1),
+                "request": Out(layouts.request(plan)),
+                "note": Out(layouts.note(plan)),
+                "request_class": Out(plan.class_bits),
+                "owned": Out(1),
+                "kind": Out(3),
+                "origin": Out(plan.address_width),
+                "valid": Out(1),
+                "enters": Out(1),
+                "leave": In(1),
+                "begins": In(1),
+                "drained": Out(len(initiator.contexts)),
+                "done": In(1),
+                "done_id": In(plan.id_width),
+                "done_context": In(plan.user_bits),
+                "done_owned": In(1),
+                "done_sequence": Out(layouts.sequence_bits(plan)),
+                **heads,
+                **{f"in_order{n}": Out(1) for n in range(self.order.destinations)},
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        plan, contexts = self.plan, len(self.initiator.contexts)
-        targets = len(plan.targets)
-        context_bits = bits_for(contexts)
+        plan, port = self.plan, self.initiator
+        contexts = range(len(port.contexts))
+        granule_bits = plan.granule_bits
+        m.submodules.order = order = self.order
 
-        # The time stamp is taken at the port, so that the latency counters see the wait behind it as well.
-        stamped = data.StructLayout({"address": address_layout(plan), "birth": layouts.BIRTH_BITS})
-        m.submodules.skid = skid = Skid(stamped)
+        # A request waits in `fields` until the window has answered, and in `indices` if it cannot be looked up at once:
+        # the window's address comes straight from the port if nobody waits.
+        index_layout = data.StructLayout({"granule": plan.window_bits, "context": plan.user_bits})
+        m.submodules.fields = fields = Queue(address_layout(plan), WAITING)
+        m.submodules.indices = indices = Queue(index_layout, WAITING)
+        accepted = Signal()
+        valid1 = Signal()
+        move1 = Signal()
+        move2 = Signal()
+        arriving_index = Signal(index_layout)
+        index = Signal(index_layout)
         m.d.comb += [
-            skid.i.valid.eq(self.i.valid),
-            self.i.ready.eq(skid.i.ready),
-            skid.i.payload.address.eq(self.i.payload),
-            skid.i.payload.birth.eq(self.now),
-            skid.clear.eq(self.clear),
+            self.i.ready.eq(fields.i.ready),
+            accepted.eq(self.i.valid & self.i.ready),
+            fields.i.valid.eq(self.i.valid),
+            fields.i.payload.eq(self.i.payload),
+            fields.o.ready.eq(order.enter),
+            fields.clear.eq(self.clear),
+            arriving_index.granule.eq(self.i.payload.addr >> granule_bits),
+            arriving_index.context.eq(self.i.payload.user),
+            indices.i.valid.eq(accepted & (indices.o.valid | ~move1)),
+            indices.i.payload.eq(arriving_index),
+            indices.o.ready.eq(move1),
+            indices.clear.eq(self.clear),
+            index.eq(Mux(indices.o.valid, indices.o.payload.as_value(), arriving_index.as_value())),
         ]
-        arriving = skid.o.payload.address
+        with m.If(move1):
+            m.d.sync += valid1.eq((indices.o.valid | accepted) & ~self.clear)
+        with m.If(self.clear):
+            m.d.sync += valid1.eq(0)
+        entry = self._window(m, index, move1)
 
-        # An entry holds the one-hot target already masked by permission and connectivity: it is the request vector.
-        entry_layout = data.StructLayout({"target": targets, "granule": plan.physical_granule_bits})
-        depth = plan.window_granules << (context_bits if contexts > 1 else 0)
-        m.submodules.window = window = Memory(shape=entry_layout, depth=max(2, depth), init=[])
+        # Stage 1: the window's answer is arriving, the request gets its slice.
+        arriving = fields.o.payload
+        context = Signal(plan.user_bits)
+        known = Signal()
+        if len(contexts) > 1:
+            m.d.comb += [context.eq(arriving.user), known.eq(arriving.user < len(contexts))]
+        else:
+            m.d.comb += known.eq(1)  # AxUSER of a port without contexts is not looked at: context stays 0.
+        owned1 = Signal()
+        accepted1 = Signal()
+        m.submodules.burst_check = check = BurstCheck(plan)
+        m.d.comb += [
+            owned1.eq(known & self._of_context("owned", context)),
+            check.address.eq(arriving.addr[:12]),
+            check.length.eq(arriving.len),
+            check.size.eq(arriving.size),
+            check.burst.eq(arriving.burst),
+            accepted1.eq(owned1 & check.legal & ((arriving.addr >> granule_bits) < plan.window_granules)),
+            move1.eq(~valid1 | (move2 & order.room)),
+            move2.eq(~self.valid | self.leave),
+            order.enter.eq(valid1 & move2 & order.room & ~self.clear),
+            order.enter_id.eq(arriving.id),
+            order.enter_single.eq(arriving.len == 0),
+        ]
+
+        # Stage 2: the request asks.
+        target = Signal(len(plan.targets))
+        nowhere = Signal()
+        granule = Signal(plan.physical_granule_bits)
+        address = Signal(plan.address_width)
+        refused = Signal()
+        illegal = Signal()
+        may_go = Signal()
+        request, note = self.request, self.note
+        with m.If(move2):
+            m.d.sync += [
+                self.valid.eq(order.enter),
+                target.eq(entry.target),
+                nowhere.eq(entry.nowhere),
+                granule.eq(entry.granule),
+                address.eq(arriving.addr),
+                refused.eq(~accepted1),
+                illegal.eq(~check.legal),
+                self.owned.eq(owned1),
+                self.request_class.eq(self._of_context("class", context)),
+                request.length.eq(arriving.len),
+                request.size.eq(arriving.size),
+                request.burst.eq(arriving.burst),
+                request.lock.eq(arriving.lock),
+                request.cache.eq(arriving.cache),
+                request.protection.eq(arriving.prot),
+                note.id.eq(arriving.id),
+                request.context.eq(context),
+                request.slice.eq(self._of_context("slice", context)),
+            ]
+        # Budget is looked at one cycle ahead. A context that is handed over drains whatever its budget: else a slice
+        # without tokens could keep it.
+        budget1 = self._of_context("eligible", context)
+        budget2 = self._of_context("eligible", request.context) | ~self._of_context("owned", request.context)
+        m.d.sync += may_go.eq(Mux(move2, order.enter & accepted1 & budget1, ~refused & budget2) & ~order.blocked_next)
+        here = Signal()
+        m.d.comb += [
+            here.eq(nowhere | refused),
+            self.ask.eq(
+                target & (order.previous[:-1] | order.free.replicate(len(target))) & may_go.replicate(len(target))
+            ),
+            self.deny.eq(self.valid & here & (order.free | order.previous[-1])),
+            self.origin.eq(address),
+            self.request.address.eq(Cat(address[:granule_bits], granule)),
+            note.context.eq(request.context),
+            note.sequence.eq(order.sequence),
+            note.walks.eq(order.walks),
+            note.length.eq(request.length),
+            self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(illegal, BURST, WINDOW))),
+            self.enters.eq(order.enter),
+            order.valid.eq(self.valid),
+            order.id.eq(note.id),
+            order.single.eq(request.length == 0),
+            order.destination.eq(Cat(target & ~refused.replicate(len(target)), here)),
+            order.sent.eq(self.begins),
+            order.done.eq(self.done),
+            self.done_sequence.eq(order.done_sequence),
+            order.done_id.eq(self.done_id),
+        ]
+        for n in range(order.destinations):
+            m.d.comb += [
+                getattr(order, f"head{n}_id").eq(getattr(self, f"head{n}_id")),
+                getattr(order, f"head{n}_sequence").eq(getattr(self, f"head{n}_sequence")),
+                getattr(self, f"in_order{n}").eq(getattr(order, f"in_order{n}")),
+            ]
+        self._drained(m, order, owned1, context)
+        return m
+
+    def _of_context(self, what: str, context: Value) -> Value:
+        """What is known of a context: its `owned`, `slice`, `class` or `eligible`."""
+        values = [getattr(self, f"{what}{n}") for n in range(len(self.initiator.contexts))]
+        return values[0] if len(values) == 1 else Array(values)[context]
+
+    def _window(self, m: Module, index: data.View, enable: Signal) -> data.View:
+        """The window: a block RAM; answers one cycle after `enable`. An entry never written has no target."""
+        plan, targets = self.plan, len(self.plan.targets)
+        contexts = len(self.initiator.contexts)
+        layout = data.StructLayout({"target": targets, "nowhere": 1, "granule": plan.physical_granule_bits})
+        granule_bits = (plan.window_granules - 1).bit_length()
+        depth = max(2, plan.window_granules << (bits_for(contexts) if contexts > 1 else 0))
+        empty = {"nowhere": 1}
+        m.submodules.window = window = Memory(shape=layout, depth=depth, init=[empty] * depth)
         fill, lookup = window.write_port(), window.read_port()
         permitted = self.fill_entry.writable if self.write else self.fill_entry.readable
         reachable = sum(1 << target for target in self.initiator.targets)
-        index = Signal(plan.window_bits)
+        target = Signal(targets, name="fill_target")
 
-        def address(context: Signal, granule: Signal) -> Cat:
-            return Cat(
-                granule[: (plan.window_granules - 1).bit_length()], context[:context_bits] if contexts > 1 else ()
-            )
+        def address(context: Value, granule: Value) -> Value:
+            return Cat(granule[:granule_bits], context[: bits_for(contexts)] if contexts > 1 else Const(0, 0))
 
         m.d.comb += [
+            target.eq(self.fill_entry.target & reachable & permitted.replicate(targets)),
             fill.en.eq(self.fill_enable),
             fill.addr.eq(address(self.fill_context, self.fill_granule)),
-            fill.data.target.eq(self.fill_entry.target & reachable & permitted.replicate(targets)),
+            fill.data.target.eq(target),
+            fill.data.nowhere.eq(~target.any()),
             fill.data.granule.eq(self.fill_entry.granule),
-            index.eq(arriving.addr >> plan.granule_bits),
-            lookup.addr.eq(address(arriving.user, index)),
+            lookup.addr.eq(address(index.context, index.granule)),
+            lookup.en.eq(enable),
         ]
+        return lookup.data
 
-        # Stage 1: the request has its slice, the window's answer is arriving.
-        valid1 = Signal()
-        address1 = Signal(address_layout(plan))
-        slice1 = Signal(plan.slice_bits)
-        owned1 = Signal()
-        inside1 = Signal()
-        birth1 = Signal(layouts.BIRTH_BITS)
-        move1 = Signal()
-        move2 = Signal()
-        context = Signal(plan.user_bits)
-        known = Signal()
-        if contexts > 1:
-            m.d.comb += [context.eq(arriving.user), known.eq(arriving.user < contexts)]
-        else:
-            m.d.comb += known.eq(1)  # AxUSER of a port without contexts is not looked at: context stays 0.
-        owned = Signal()
-        m.d.comb += [
-            owned.eq(known & Array(getattr(self, f"owned{n}") for n in range(contexts))[context]),
-            self.tagged.eq(skid.o.valid & move1 & (owned | self.initiator.has_reset) & ~self.clear),
-            self.tagged_context.eq(context),
-            skid.o.ready.eq(move1),
-            lookup.en.eq(move1),
-        ]
-        with m.If(move1):
-            m.d.sync += [
-                valid1.eq(skid.o.valid & ~self.clear),
-                address1.eq(arriving),
-                address1.user.eq(context),
-                slice1.eq(Array(getattr(self, f"slice{n}") for n in range(contexts))[context]),
-                owned1.eq(owned),
-                inside1.eq((arriving.addr >> plan.granule_bits) < plan.window_granules),
-                birth1.eq(skid.o.payload.birth),
-            ]
-
-        # Stage 2: the request as the switch takes it.
-        m.submodules.burst_check = check = BurstCheck(plan)
-        m.d.comb += [
-            check.address.eq(address1.addr[:12]),
-            check.length.eq(address1.len),
-            check.size.eq(address1.size),
-            check.burst.eq(address1.burst),
-        ]
-        kind = Signal(3)
-        with m.If(~owned1):
-            m.d.comb += kind.eq(NO_SLICE)
-        with m.Elif(~check.legal):
-            m.d.comb += kind.eq(BURST)
-        with m.Elif(~inside1 | ~lookup.data.target.any()):
-            m.d.comb += kind.eq(WINDOW)
-        valid2 = Signal()
-        routed = Signal(routed_layout(plan))
-        m.d.comb += [
-            move2.eq(~valid2 | self.o.ready),
-            move1.eq(~valid1 | move2),
-            self.o.valid.eq(valid2),
-            self.o.payload.eq(routed),
-        ]
-        with m.If(move2):
-            request = routed.request
-            m.d.sync += [
-                valid2.eq(valid1),
-                routed.destination.eq(lookup.data.target & (kind == 0).replicate(targets)),
-                routed.kind.eq(kind),
-                routed.owned.eq(owned1),
-                routed["class"].eq(Array(getattr(self, f"class{s}") for s in range(plan.slices))[slice1]),
-                routed.origin.eq(address1.addr),
-                request.address.eq(Cat(address1.addr[: plan.granule_bits], lookup.data.granule)),
-                request.length.eq(address1.len),
-                request.size.eq(address1.size),
-                request.burst.eq(address1.burst),
-                request.lock.eq(address1.lock),
-                request.cache.eq(address1.cache),
-                request.protection.eq(address1.prot),
-                request.id.eq(address1.id),
-                request.context.eq(address1.user),
-                request.slice.eq(slice1),
-                request.birth.eq(birth1),
-            ]
-        return m
+    def _drained(self, m: Module, order: IdOrder, owned1: Signal, context: Signal) -> None:
+        if self.initiator.has_reset:
+            m.d.comb += self.drained.eq(order.idle)
+            return
+        for n in range(len(self.initiator.contexts)):
+            outstanding = Signal(range(self.plan.outstanding + 1), name=f"context{n}_outstanding")
+            up = order.enter & owned1 & (context == n)
+            down = self.done & self.done_owned & (self.done_context == n)
+            m.d.sync += outstanding.eq(outstanding + up - down)
+            m.d.comb += self.drained[n].eq(outstanding == 0)

@@ -12,8 +12,8 @@ FAULT_KINDS = ("none", "no_slice", "window", "burst", "key", "revoked")
 INTERRUPTS = ("fault", "rekey", "handover", "barrier", "window")
 
 
-def _register(name: str, offset: int, doc: str, *fields: Field) -> Register:
-    return Register(name, offset, doc, fields)
+def _register(name: str, offset: int, doc: str, *fields: Field, stored: bool = False) -> Register:
+    return Register(name, offset, doc, fields, stored=stored)
 
 
 def _identity() -> list[Register]:
@@ -32,6 +32,7 @@ def _identity() -> list[Register]:
             0x18,
             "Written by the RAM at the end of each transition; a script compares it before it starts.",
             Field("value", 0, 32, RW, "Number of transitions since reset."),
+            stored=True,
         )
     )
     return words
@@ -147,19 +148,27 @@ def _slice(plan: Plan) -> list[Register]:
         ),
     )
     registers = [
-        _register("QOS", 0x0, "Arbitration.", Field("class", 0, plan.class_bits, RW, "The higher class goes first.")),
+        _register(
+            "QOS",
+            0x0,
+            "Arbitration.",
+            Field("class", 0, plan.class_bits, RW, "The higher class goes first."),
+            stored=True,
+        ),
         _register(
             "RATE",
             0x4,
             f"Limit over all ports, in 2**-{FRACTION_BITS} beats per {plan.meter_period} cycles.",
             Field("rate", 0, 24, RW, "Tokens added per meter period."),
             Field("limited", 31, 1, RW, "0: no limit."),
+            stored=True,
         ),
         _register(
             "BURST",
             0x8,
             "Depth of the token bucket; 0 stops a slice that has a limit.",
             Field("beats", 0, 16, RW, "Beats."),
+            stored=True,
         ),
     ]
     for word, (name, doc) in enumerate(counters):
@@ -188,12 +197,14 @@ def _key(plan: Plan) -> list[Register]:
             0x0,
             "Slices that may read what carries this key. Key 0 has none.",
             Field("slices", 0, plan.slices, RW, "One bit per slice."),
+            stored=True,
         ),
         _register(
             "WRITE",
             0x4,
             "Slices that may write what carries this key. Key 0 has none.",
             Field("slices", 0, plan.slices, RW, "One bit per slice."),
+            stored=True,
         ),
     ]
 
@@ -204,7 +215,11 @@ def _initiator(plan: Plan) -> list[Register]:
             "BOOT_LOW", 0x0, "Boot address given to the core: bits 31 to 0.", Field("address", 0, 32, RW, "Address.")
         ),
         _register(
-            "BOOT_HIGH", 0x4, "Boot address given to the core: bits 63 to 32.", Field("address", 0, 32, RW, "Address.")
+            "BOOT_HIGH",
+            0x4,
+            "Boot address given to the core: bits 63 to 32.",
+            Field("address", 0, 32, RW, "Address."),
+            stored=plan.address_width <= 32,  # such a core has no use for it
         ),
         _register(
             "KEY",

@@ -62,6 +62,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "granule": plan.granule,
             "window_granules": plan.window_granules,
             "outstanding": plan.outstanding,
+            "ordering": plan.ordering,
             "fault_log": plan.fault_log,
             "clock": plan.clock,
             "scrub_beats": SCRUB_BEATS,

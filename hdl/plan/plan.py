@@ -15,6 +15,9 @@ PATIENCE = 15
 FRACTION_BITS = 8
 """Budgets are counted in 2**-FRACTION_BITS beats."""
 
+AHEAD = 64
+"""Beats of reads that a target is asked for ahead of those it has given, unless the card says otherwise."""
+
 LANE_WIDTHS = (1, 2, 4, 8, 16)
 """Link widths of PCI Express that the lane switch offers (PCI Express Base Specification, section 4.2: Link Widths)."""
 
@@ -62,7 +65,11 @@ class Initiator:
 
 @dataclass(frozen=True)
 class Target:
-    """A port on which requests leave; `keyed` counts its key table entries (1 unless it is memory)."""
+    """A port on which requests leave.
+
+    `keyed` counts its key table entries (1 unless it is memory); `ahead` the beats of reads that it is asked for ahead
+    of those it has given.
+    """
 
     index: int
     name: str
@@ -73,6 +80,7 @@ class Target:
     address_bits: int
     initiators: tuple[int, ...]
     device: int | None = None
+    ahead: int = AHEAD
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ class Plan:
     granule: int
     window_granules: int
     outstanding: int
+    ordering: str
     fault_log: int
     clock: int
     lanes: int

@@ -6,7 +6,7 @@ from ..card.config import CardConfig, DeviceConfig
 from ..card.loader import load_card
 from ..card.units import format_bytes
 from ..errors import Misfit
-from .plan import Context, Device, Initiator, Plan, Target, bits_for
+from .plan import AHEAD, Context, Device, Initiator, Plan, Target, bits_for
 from .words import RESERVED_WORDS
 
 MAX_PORTS = 32
@@ -128,14 +128,15 @@ def _targets(
         device = index - len(config.targets) if index >= len(config.targets) else None
         if device is None:
             kind, size = config.targets[name].kind, config.targets[name].size
+            ahead = config.targets[name].ahead
             granules = _granules(config, ("targets", name, "size"), size)
         else:
             owner, described = devices[device]
-            kind, size = "registers", described.registers
+            kind, size, ahead = "registers", described.registers, AHEAD
             granules = _granules(config, ("pcie", "devices", owner, "registers"), size)
         keyed = granules if kind == "memory" else 1
         users = tuple(source for source, row in enumerate(reach) if index in row)
-        result.append(Target(index, name, kind, size, granules, keyed, bits_for(size), users, device))
+        result.append(Target(index, name, kind, size, granules, keyed, bits_for(size), users, device, ahead))
     return tuple(result)
 
 
@@ -182,6 +183,7 @@ def elaborate(config: CardConfig) -> Plan:
         granule=fabric.granule,
         window_granules=fabric.window // fabric.granule,
         outstanding=fabric.outstanding,
+        ordering=fabric.ordering,
         fault_log=fabric.fault_log,
         clock=fabric.clock,
         lanes=pcie.lanes if pcie else 0,

@@ -47,7 +47,9 @@ class Register:
     doc: str
     fields: tuple[Field, ...]
     external: bool = False
-    """The value stands in a memory outside the bank, which is asked for it (one cycle)."""
+    """The value stands in a memory outside the bank, which is asked for it (two cycles)."""
+    stored: bool = False
+    """Read-write, but without flip-flops: hardware that needs the value keeps a copy from the writes it is told of."""
 
     @property
     def is_command(self) -> bool:

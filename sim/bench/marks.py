@@ -23,10 +23,16 @@ class Marks:
     ----------
     path : Path
         File to write; what stood there is lost.
+
+    Members
+    -------
+    latest : int
+        Cycle of the latest mark.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8")
+        self.latest = 0
 
     def __enter__(self) -> "Marks":
         return self
@@ -36,5 +42,6 @@ class Marks:
 
     def __call__(self, kind: str, **fields: Any) -> None:
         """Note that this happened now."""
-        self._file.write(json.dumps({"cycle": now(), "kind": kind, **fields}) + "\n")
+        self.latest = now()
+        self._file.write(json.dumps({"cycle": self.latest, "kind": kind, **fields}) + "\n")
         self._file.flush()

@@ -156,3 +156,8 @@ class Target:
         self.device: int | None = described["device"]
         memory = bytearray(rng.randbytes(self.size)) if self.size <= MOST_RANDOM else None
         self.model = AxiRam(AxiBus.from_prefix(dut, self.name), dut.clk, dut.rst, size=self.size, mem=memory)
+
+    def hold(self, held: bool) -> None:
+        """Take no requests and no data while `held`."""
+        for channel in (self.model.read_if.ar_channel, self.model.write_if.aw_channel, self.model.write_if.w_channel):
+            channel.pause = held

@@ -21,7 +21,7 @@ async def run(setting: Setting) -> None:
     """All steps, one after another."""
     await setting.bring_up()
     await setting.card.settle()
-    for step in (every_granule, forged_fields, granule_ends, hammered_granule, wrong_commands):
+    for step in (every_granule, narrow_windows, forged_fields, granule_ends, hammered_granule, wrong_commands):
         name = step.__doc__.partition("\n")[0].rstrip(".") if step.__doc__ else step.__name__
         with setting.phase(name):
             await step(setting)
@@ -92,6 +92,23 @@ def _own_and_foreign(setting: Setting, holding: Holding, port: Initiator) -> tup
     foreign = next((place for other in setting.holdings if other is not holding and (place := pick(other))), None)
     assert own and foreign, f"{holding.name} and its neighbours have nothing that {port.name} reaches"
     return own, foreign
+
+
+async def narrow_windows(setting: Setting) -> None:
+    """A window that permits less than the key does decides."""
+    card = setting.card
+
+    async def attack(holding: Holding, window: Window, rng: Random) -> None:
+        port, context = window.port, window.context
+        place = private_granule(setting, holding.name)
+        if place is None or place[0] not in port.targets:
+            return
+        slot = window.spare(holding, 1)
+        for readable, writable in ((1, 0), (0, 1), (0, 0)):
+            await card.fill_window(window.index, slot, 1, *place, readable=readable, writable=writable)
+            await all_of(port, rng, [Burst(slot * card.granule, 1, port.size_max, user=context)])
+
+    await _on_all_contexts(setting, "narrow_windows", attack)
 
 
 async def forged_fields(setting: Setting) -> None:
@@ -208,7 +225,16 @@ async def _hammer(setting: Setting, old: Holding, new: Holding, place: Place) ->
             for page in range(base, base + min(card.granule, 4 * BOUNDARY), BOUNDARY):
                 for burst in whole_page(page, port.size_max, id=port.ids - 1, user=context):
                     await port.read(burst)
-    await cycles(HAMMER_CYCLES)
+    # While its target takes nothing, so that requests stand in front of it, the granule is taken from everybody.
+    target = card.targets[place[0]]
+    for key in (nobody, mine):
+        target.hold(True)
+        await cycles(HAMMER_CYCLES)
+        taking = cocotb.start_soon(rekey(card, place, key, scrub=key != nobody))
+        await cycles(HAMMER_CYCLES)
+        target.hold(False)
+        await taking
+        await cycles(HAMMER_CYCLES)
     hammering = False
     for task in tasks:
         await task

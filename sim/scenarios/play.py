@@ -2,17 +2,34 @@
 
 import json
 import time
+from collections.abc import Coroutine
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import cocotb
+from cocotb.triggers import First, Timer
 
 from ram import load_card
 
-from ..bench.card import Card
-from ..bench.marks import Marks, now
+from ..bench.card import Card, Stuck
+from ..bench.marks import CLOCK_PERIOD, Marks, now
 from .definitions import definitions
 from .setting import Setting
+
+SILENCE = 100_000
+"""Cycles without a mark after which a scenario has come to a standstill."""
+
+
+async def _play(run: Coroutine[Any, Any, None], mark: Marks) -> None:
+    """Run a scenario to its end; Stuck if it comes to a standstill, whatever it waits for."""
+    task = cocotb.start_soon(run)
+    while not task.done():
+        await First(task.complete, Timer(SILENCE * CLOCK_PERIOD, "ns"))
+        if now() - mark.latest > SILENCE:
+            task.cancel()
+            raise Stuck(f"nothing has come of what was done in cycle {mark.latest}")
+    task.result()
 
 
 @cocotb.test()
@@ -31,6 +48,6 @@ async def play(dut: object) -> None:
         if divisor > 1:
             setting.skip("slices with all their memory", f"to scrub it takes too long, they have 1/{divisor} of it")
         started = time.monotonic()
-        await scenario.run(setting)
+        await _play(scenario.run(setting), mark)
         mark("wall", cycles=now(), seconds=round(time.monotonic() - started, 3))
         mark("end")

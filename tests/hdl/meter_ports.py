@@ -6,8 +6,10 @@ from collections import Counter
 
 import pytest
 
-from hdl.control.meter import SETTLING
+from hdl.control.latencies import ACCEPTED_MAX, READ_CYCLES
 from hdl.control.slice_counters import COUNTERS
+from hdl.control.token_buckets import SETTLING
+from hdl.fabric import layouts
 
 from .harness import board
 
@@ -37,11 +39,71 @@ PLANS = pytest.mark.parametrize(
 )
 
 
+class Plane:
+    """Requests of one plane of a port, from acceptance to the last response, at random but as a port may have them."""
+
+    def __init__(self, plan, initiator, generator):
+        self.plan, self.initiator, self.random = plan, initiator, generator
+        self.accepted, self.entered, self.outstanding = [], [], {}
+
+    def _pick(self):
+        """A number as the port may show it, and the context that it means, or None."""
+        number, contexts = self.random.randrange(1 << self.plan.user_bits), self.initiator.contexts
+        if len(contexts) == 1:
+            return contexts[0].index, number
+        return contexts[number].index if number < len(contexts) else None, number
+
+    def busy(self):
+        return bool(self.accepted or self.entered or self.outstanding)
+
+    def step(self, cycle, density, *, accepts):
+        """Events of this cycle, with what they count for which context."""
+        likely = [self.random.random() < density for _ in range(5)]
+        events, counts = {}, []
+        answered = self.random.choice(list(self.outstanding)) if likely[3] and self.outstanding else None
+        if likely[2] and self.entered:
+            ticket = self.random.randrange(1 << layouts.ticket_bits(self.plan))
+            if ticket not in self.outstanding:
+                context, number = self._pick()
+                length = self.random.choice((0, 3, 255, self.random.randrange(256)))
+                through = self.random.random() < 0.8
+                events |= {"sent": 1, "sent_through": through, "sent_context": number, "sent_length": length}
+                events["sent_ticket"] = ticket
+                counts.append((context, {"beats": through * (length + 1), "requests": int(through)}))
+                self.outstanding[ticket] = (self.entered.pop(0), context, number)
+        if likely[1] and self.accepted:
+            events["entered"] = 1
+            self.entered.append(self.accepted.pop(0))
+        if self.random.random() < 0.02:
+            events["dropped"] = 1
+            self.accepted.clear()
+        elif accepts and likely[0] and len(self.accepted) + len(self.entered) < ACCEPTED_MAX - 1:
+            events["accepted"] = 1
+            self.accepted.append(cycle)
+        if answered is not None:
+            birth, context, number = self.outstanding.pop(answered)
+            denied, owned = self.random.random() < 0.3, self.random.random() < 0.9
+            events |= {"done": 1, "done_owned": owned, "done_denied": denied, "done_context": number}
+            events["done_ticket"] = answered
+            counts.append((context, {"denials": int(owned and denied), "latency": owned * (cycle - birth)}))
+        if likely[4]:
+            context, number = self._pick()
+            events |= {"stalled": 1, "stalled_context": number}
+            counts.append((context, {"stalls": 1}))
+        return events, counts
+
+
 class Ports:
     """Drives events of all ports, and keeps what each context has caused."""
 
     def __init__(self, plan, meter, seed):
         self.plan, self.meter, self.random = plan, meter, random.Random(seed)
+        self.planes = {
+            (plane, initiator.index): Plane(plan, initiator, self.random)
+            for initiator in plan.initiators
+            for plane in ("read", "write")
+        }
+        self.cycle = 0
         self.forget()
 
     def forget(self):
@@ -50,47 +112,30 @@ class Ports:
         self.longest = dict.fromkeys(contexts, 0)
 
     def quiet(self, ctx):
-        for initiator in self.plan.initiators:
-            for plane in ("read", "write"):
-                ctx.set(getattr(self.meter, f"{plane}{initiator.index}"), {})
+        for plane, index in self.planes:
+            ctx.set(getattr(self.meter, f"{plane}{index}"), {})
 
-    def _pick(self, initiator):
-        """A number as the port may show it, and the context that it means, or None."""
-        number = self.random.randrange(1 << self.plan.user_bits)
-        if len(initiator.contexts) == 1:
-            return initiator.contexts[0].index, number
-        return initiator.contexts[number].index if number < len(initiator.contexts) else None, number
-
-    def drive(self, ctx, density):
-        """Set the events of one cycle; each kind comes up with the likelihood `density`."""
-        now = ctx.get(self.meter.now)
-        for initiator in self.plan.initiators:
-            for plane in ("read", "write"):
-                sent, stalled, done = (self.random.random() < density for _ in range(3))
-                length = self.random.choice((0, 3, 255, self.random.randrange(256)))
-                denied, latency = self.random.random() < 0.3, self.random.choice((0, 9, self.random.randrange(1 << 16)))
-                (sender, sent_context), (waiter, stalled_context), (receiver, done_context) = (
-                    self._pick(initiator) for _ in range(3)
-                )
-                events = {
-                    "sent": sent, "sent_context": sent_context, "sent_length": length,
-                    "stalled": stalled, "stalled_context": stalled_context,
-                    "done": done, "done_context": done_context, "done_denied": denied,
-                    "done_birth": (now - latency) % (1 << 16),
-                }  # fmt: skip
-                ctx.set(getattr(self.meter, f"{plane}{initiator.index}"), events)
-                self.caused[sender] += Counter({f"{plane}_beats": sent * (length + 1), f"{plane}_requests": int(sent)})
-                self.caused[waiter]["stalls"] += stalled
-                self.caused[receiver]["denials"] += done and denied
-                if done:
-                    self.longest[receiver] = max(self.longest[receiver], latency)
+    def drive(self, ctx, density, *, accepts=True):
+        """Set the events of one cycle; each kind that can come up does so with the likelihood `density`."""
+        for (plane, index), model in self.planes.items():
+            events, counts = model.step(self.cycle, density, accepts=accepts)
+            ctx.set(getattr(self.meter, f"{plane}{index}"), events)
+            for context, values in counts:
+                self.longest[context] = max(self.longest[context], values.pop("latency", 0))
+                own = {"beats": f"{plane}_beats", "requests": f"{plane}_requests"}
+                self.caused[context] += Counter({own.get(name, name): value for name, value in values.items()})
+        self.cycle += 1
 
     async def run(self, ctx, cycles, density):
+        """Traffic, and then the end of all that is under way."""
         for _ in range(cycles):
             self.drive(ctx, density)
             await ctx.tick()
+        while any(plane.busy() for plane in self.planes.values()):
+            self.drive(ctx, density, accepts=False)
+            await ctx.tick()
         self.quiet(ctx)
-        await ctx.tick().repeat(self.plan.meter_period + SETTLING)
+        await settle(ctx, self.meter)
 
     def expected(self, owner):
         """Counters of each slice if the contexts had these owners all the time."""
@@ -103,6 +148,11 @@ class Ports:
         return result
 
 
+async def settle(ctx, meter):
+    """Until every event is counted, latencies too."""
+    await ctx.tick().repeat(meter.plan.meter_period + SETTLING + READ_CYCLES)
+
+
 def set_owners(ctx, meter, owner):
     for context, slice_ in owner.items():
         ctx.set(getattr(meter, f"owner_slice{context}"), slice_ or 0)
@@ -113,6 +163,17 @@ async def start(ctx, meter, owner):
     """Let the rotation after reset pass, then set the owners."""
     await ctx.tick().repeat(meter.plan.meter_period)
     set_owners(ctx, meter, owner)
+
+
+async def look(ctx, meter, slice_, word, tick):
+    """A counter of the last snapshot, as the bank asks for it."""
+    ctx.set(meter.external_member, slice_)
+    ctx.set(meter.external_word, word)
+    await tick()
+    ctx.set(meter.external_enable, 1)
+    await tick()
+    ctx.set(meter.external_enable, 0)
+    return ctx.get(meter.external_data)
 
 
 async def snapshot(ctx, meter, drive=lambda: None):
@@ -134,10 +195,7 @@ async def snapshot(ctx, meter, drive=lambda: None):
     for s in range(meter.plan.slices):
         values = {}
         for word, name in enumerate(COUNTERS):
-            ctx.set(meter.external_member, s)
-            ctx.set(meter.external_word, word)
-            await tick()
-            values[name] = ctx.get(meter.external_data)
+            values[name] = await look(ctx, meter, s, word, tick)
         result.append(values)
     return result
 
@@ -146,21 +204,31 @@ def random_owners(plan, generator):
     return {context.index: generator.choice((None, *range(plan.slices))) for context in plan.contexts}
 
 
-async def saturate(ctx, meter, initiators, length, cycles, slice_):
-    """Let ports send one request in each cycle in which their slice is eligible. Returns the beats of each cycle."""
+async def saturate(ctx, meter, initiators, length, cycles):
+    """Let ports send a read in each cycle in which their first context is eligible. Returns the beats of each cycle."""
     beats = []
     for _ in range(cycles):
-        sent = bool(ctx.get(meter.eligible) >> slice_ & 1)
+        total = 0
         for i in initiators:
-            ctx.set(getattr(meter, f"read{i}"), {"sent": sent, "sent_length": length})
-        beats.append(sent * len(initiators) * (length + 1))
+            sent = eligible(ctx, meter, meter.plan.initiators[i].contexts[0].index)
+            ctx.set(getattr(meter, f"read{i}"), {"sent": sent, "sent_through": 1, "sent_length": length})
+            total += sent * (length + 1)
+        beats.append(total)
         await ctx.tick()
     for i in initiators:
         ctx.set(getattr(meter, f"read{i}"), {})
     return beats
 
 
-def set_contract(ctx, meter, slice_, rate, burst, limited=1):
-    ctx.set(getattr(meter, f"rate{slice_}"), rate)
-    ctx.set(getattr(meter, f"burst{slice_}"), burst)
-    ctx.set(getattr(meter, f"limited{slice_}"), limited)
+def eligible(ctx, meter, context):
+    return ctx.get(getattr(meter, f"eligible{context}"))
+
+
+async def set_contract(ctx, meter, slice_, *, rate, burst, limited=1, qos=0):
+    """Write the registers of a slice, one in each cycle."""
+    ctx.set(meter.contract_slice, slice_)
+    for name, value in (("qos", qos), ("rate", limited << 31 | rate), ("burst", burst)):
+        ctx.set(meter.contract_value, value)
+        ctx.set(getattr(meter, f"{name}_write"), 1)
+        await ctx.tick()
+        ctx.set(getattr(meter, f"{name}_write"), 0)

@@ -4,6 +4,7 @@
 import random
 
 import pytest
+from amaranth.hdl import Module, ResetInserter, Signal
 
 from hdl.bus.axi import Response
 from hdl.control.bank import Bank
@@ -142,12 +143,17 @@ def test_random_access_is_as_the_map_says():
             await check(block, member, register, address)
         for block, member, register, address in known:
             await check(block, member, register, address)
-            for field in register.fields:
-                if field.access is Access.READ_WRITE:
-                    shown = ctx.get(bank.field(block.name, member, register.name, field.name))
-                    assert shown << field.lsb == held[address] & mask(field)
+            check_fields(ctx, bank, block, member, register, held[address])
 
     simulate(bank, bench)
+
+
+def check_fields(ctx, bank, block, member, register, value):
+    """The flip-flops of a register hold `value`."""
+    for field in register.fields:
+        if field.access is Access.READ_WRITE and not register.stored:
+            shown = ctx.get(bank.field(block.name, member, register.name, field.name))
+            assert shown << field.lsb == value & mask(field)
 
 
 def command_values(ctx, bank, block, member, register):
@@ -211,21 +217,17 @@ def test_address_without_register_is_refused():
     held = reset_values(registers)
 
     async def bench(ctx):
-        ctx.set(bank.external_data, 0xFFFFFFFF)
         for address in generator.sample(holes, min(len(holes), 150)):
             assert await write(ctx, bank, address, 0xFFFFFFFF) == Response.DECERR, hex(address)
             assert await read(ctx, bank, address) == (Response.DECERR, 0), hex(address)
         for block, member, register, address in every_register(registers):
-            for field in register.fields:
-                if field.access is Access.READ_WRITE:
-                    shown = ctx.get(bank.field(block.name, member, register.name, field.name))
-                    assert shown << field.lsb == held[address] & mask(field)
+            check_fields(ctx, bank, block, member, register, held[address])
 
     simulate(bank, bench)
 
 
 def test_external_registers_come_from_the_memory():
-    """A counter's register shows what a memory with one cycle of latency has for its slice and word."""
+    """A counter's register shows what a memory with two cycles of latency has for its slice and word."""
     registers = quad()
     bank = Bank(registers)
     block = registers.block("slice")
@@ -236,10 +238,13 @@ def test_external_registers_come_from_the_memory():
         return 0xA5000000 | member << 8 | word
 
     async def memory(ctx):
+        before = None
         while running:
             address = ctx.get(bank.external_member), ctx.get(bank.external_word)
+            asked = ctx.get(bank.external_enable) and address == before
             await ctx.tick()
-            ctx.set(bank.external_data, content(*address))
+            ctx.set(bank.external_data, content(*address) if asked else 0)
+            before = address
 
     async def bench(ctx):
         for member in range(block.count):
@@ -256,57 +261,149 @@ def test_reads_and_writes_do_not_wait_for_each_other():
     """A response that is not taken holds up its own channel only, and stays as it is."""
     registers = quad()
     bank = Bank(registers)
-    generation = registers.block("identity").address(0, "GENERATION")
+    first = registers.block("window").address(0, "FIRST")
     bus = bank.bus
 
     async def bench(ctx):
-        ctx.set(bus.awaddr, generation)
+        ctx.set(bus.awaddr, first)
         ctx.set(bus.wstrb, 15)
         for value in (7, 9):  # B is not taken: the second write is accepted but not carried out
             ctx.set(bus.wdata, value)
             await handshake(ctx, bus.awvalid, bus.awready)
             await handshake(ctx, bus.wvalid, bus.wready)
         for _ in range(3):
-            assert await read(ctx, bank, generation) == (Response.OKAY, 7)
+            assert await read(ctx, bank, first) == (Response.OKAY, 7)
         assert not ctx.get(bus.awready) and not ctx.get(bus.wready)
         await handshake(ctx, bus.bready, bus.bvalid)
         await handshake(ctx, bus.bready, bus.bvalid)
 
-        ctx.set(bus.araddr, generation)
+        ctx.set(bus.araddr, first)
         await handshake(ctx, bus.arvalid, bus.arready)  # R is not taken
         for value in (11, 13):
-            assert await write(ctx, bank, generation, value) == Response.OKAY
-            assert ctx.get(bank.identity0_generation_value) == value
+            assert await write(ctx, bank, first, value) == Response.OKAY
+            assert ctx.get(bank.window0_first_granule) == value
             assert (ctx.get(bus.arready), ctx.get(bus.rvalid), ctx.get(bus.rdata)) == (0, 1, 9)
         await handshake(ctx, bus.rready, bus.rvalid)
-        assert await read(ctx, bank, generation) == (Response.OKAY, 13)
+        assert await read(ctx, bank, first) == (Response.OKAY, 13)
 
     simulate(bank, bench)
 
 
 def test_latency():
-    """A value and its response are there two cycles after the later of AW and W, a read three cycles after AR."""
+    """A value and its response are there six cycles after the later of AW and W, a read four cycles after AR."""
     bank = Bank(quad())
-    generation = bank.registers.block("identity").address(0, "GENERATION")
+    first = bank.registers.block("window").address(0, "FIRST")
     bus = bank.bus
 
     async def bench(ctx):
-        ctx.set(bus.awaddr, generation)
+        await swept(ctx, bank)
+        ctx.set(bus.awaddr, first)
         ctx.set(bus.wdata, 5)
         ctx.set(bus.wstrb, 15)
         await handshake(ctx, bus.awvalid, bus.awready)
         await handshake(ctx, bus.wvalid, bus.wready, delay=3)
-        assert (ctx.get(bank.identity0_generation_value), ctx.get(bus.bvalid)) == (0, 0)
-        await ctx.tick()
-        assert (ctx.get(bank.identity0_generation_value), ctx.get(bus.bvalid)) == (5, 1)
-        ctx.set(bus.araddr, generation)
+        for _ in range(5):
+            assert (ctx.get(bank.window0_first_granule), ctx.get(bus.bvalid)) == (0, 0)
+            await ctx.tick()
+        assert (ctx.get(bank.window0_first_granule), ctx.get(bus.bvalid)) == (5, 1)
+        ctx.set(bus.araddr, first)
         await handshake(ctx, bus.arvalid, bus.arready)
-        await ctx.tick()
-        assert not ctx.get(bus.rvalid)
-        await ctx.tick()
+        for _ in range(3):
+            assert not ctx.get(bus.rvalid)
+            await ctx.tick()
         assert (ctx.get(bus.rvalid), ctx.get(bus.rdata)) == (1, 5)
 
     simulate(bank, bench)
+
+
+async def swept(ctx, bank):
+    """Wait until the bank takes accesses. Returns the cycles that it took."""
+    cycles = 0
+    while not ctx.get(bank.bus.arready):
+        await ctx.tick()
+        cycles += 1
+    return cycles
+
+
+def stored_registers(registers):
+    return [(block, register) for block in registers.blocks for register in block.registers if register.stored]
+
+
+def copies(bank):
+    """What hardware that keeps copies of all stored registers has, and a background process that keeps them."""
+    held: dict[tuple[str, int, str], int] = {}
+
+    async def keep(ctx):
+        while True:
+            for block, register in stored_registers(bank.registers):
+                if ctx.get(bank.write_strobe(block.name, register.name)):
+                    member = ctx.get(getattr(bank, f"{block.name}_member"))
+                    held[block.name, member, register.name] = ctx.get(bank.stored_value)
+            await ctx.tick()
+
+    return held, keep
+
+
+def test_writes_to_stored_registers_are_announced():
+    """Copies from the announced writes are at any time what software reads back, byte strobes and holes included."""
+    registers, generator = quad(), random.Random(4)
+    bank = Bank(registers)
+    held, keep = copies(bank)
+    stored = [entry for entry in every_register(registers) if entry[2].stored]
+    model = reset_values(registers)
+
+    async def bench(ctx):
+        for _ in range(300):
+            block, member, register, address = generator.choice(stored)
+            value, strobe = generator.getrandbits(32), generator.randrange(16)
+            if not generator.randrange(4):  # a neighbour that may be something else, or nothing
+                address ^= 1 << generator.randrange(2, 8)
+            await write(ctx, bank, address, value, strobe, lead=generator.randrange(-1, 2))
+            model_write(registers, model, address, value, strobe)
+            for block, member, register, address in stored:
+                assert held[block.name, member, register.name] == model[address], (block.name, member, register.name)
+        for *_, address in stored:
+            assert await read(ctx, bank, address) == (Response.OKAY, model[address])
+
+    simulate(bank, bench, keep)
+
+
+def test_reset_sweeps_before_the_first_access():
+    """After any reset all registers have their reset values and the copies too, before an access is accepted."""
+    registers, generator = quad(), random.Random(5)
+    bank = Bank(registers)
+    reset = Signal()
+    card = Module()
+    card.submodules.bank = ResetInserter(reset)(bank)
+    held, keep = copies(bank)
+    known = list(every_register(registers))
+    bus = bank.bus
+
+    async def bench(ctx):
+        for _ in range(2):
+            for valid in (bus.awvalid, bus.wvalid, bus.arvalid):
+                ctx.set(valid, 1)
+            assert await swept(ctx, bank) == 1 << registers.address_bits - 2
+            for valid in (bus.awvalid, bus.wvalid, bus.arvalid):
+                ctx.set(valid, 0)
+            members = {
+                (b.name, n, register.name) for b, register in stored_registers(registers) for n in range(b.count)
+            }
+            await ctx.tick()
+            assert {key: value for key, value in held.items() if key in members} == dict.fromkeys(members, 0)
+            for block, member, register, address in known:
+                assert await read(ctx, bank, address) == (Response.OKAY, reset_values(registers)[address])
+                check_fields(ctx, bank, block, member, register, reset_values(registers)[address])
+            for *_, address in known:
+                await write(ctx, bank, address, generator.getrandbits(32))
+            ctx.set(bus.awvalid, 1)  # a write is half taken when the reset comes
+            await ctx.tick().repeat(2)
+            ctx.set(bus.awvalid, 0)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+
+    simulate(card, bench, keep)
 
 
 def small_map(**count: int) -> RegisterMap:
@@ -350,3 +447,32 @@ def test_two_blocks_with_external_registers_are_an_error():
     registers = pack([("one", ("",), "A block.", [register]), ("two", ("",), "A block.", [register])])
     with pytest.raises(ValueError, match=r"^Only one block can have external registers, not 2$"):
         Bank(registers)
+
+
+def test_constants_read_back():
+    """A constant has no port, and software reads it."""
+    registers = quad()
+    bank = Bank(registers, {("identity", "HASH2"): 0xDEADBEEF})
+    assert not hasattr(bank, "identity0_hash2_value")
+
+    async def bench(ctx):
+        identity = registers.block("identity")
+        assert await read(ctx, bank, identity.address(0, "HASH2")) == (Response.OKAY, 0xDEADBEEF)
+        assert await write(ctx, bank, identity.address(0, "HASH2"), 5) == Response.OKAY
+        assert await read(ctx, bank, identity.address(0, "HASH2")) == (Response.OKAY, 0xDEADBEEF)
+        assert await read(ctx, bank, identity.address(0, "HASH1")) == (Response.OKAY, 0)
+
+    simulate(bank, bench)
+
+
+def test_registers_that_cannot_be_are_errors():
+    """What the bank could not keep its word about is refused, with the register's name."""
+    value = Field("value", 0, 8, Access.READ_WRITE, "A value.", 3)
+    start = Field("start", 8, 1, Access.COMMAND, "A command.")
+    both = Register("BOTH", 0, "A register.", (value, start))
+    with pytest.raises(ValueError, match=r"^Register 'BOTH' has commands, so it cannot have other fields$"):
+        Bank(pack([("one", ("",), "A block.", [both])]))
+    stored = Register("KEPT", 0, "A register.", (value,), stored=True)
+    text = r"^Register 'KEPT' is stored, so its fields must be read-write and 0 after reset$"
+    with pytest.raises(ValueError, match=text):
+        Bank(pack([("one", ("",), "A block.", [stored])]))

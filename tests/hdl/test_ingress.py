@@ -9,11 +9,12 @@ DECERR = 3
 
 
 async def _fill(ctx, ingress):
-    """Window granule 0 leads to granule 0 of target 0."""
+    """Window granule 0 leads to granule 0 of target 0; the sweep after reset is awaited."""
     ctx.set(ingress.fill_entry, {"readable": 1, "writable": 1, "target": 1, "granule": 0})
     ctx.set(ingress.fill_enable, 1)
     await ctx.tick()
     ctx.set(ingress.fill_enable, 0)
+    await ctx.tick().repeat(1 << ingress.plan.id_width)
 
 
 async def _address(ctx, stream, length=0):
@@ -23,23 +24,39 @@ async def _address(ctx, stream, length=0):
     ctx.set(stream.valid, 0)
 
 
+async def _answer(ctx, ingress):
+    """Target 0 answers with one last beat; what the port shows of it."""
+    ctx.set(ingress.return0.valid, 1)
+    while not ctx.get(ingress.return0.show):
+        await ctx.tick()
+    ctx.set(ingress.return0.beat, {"id": 1, "answer": {"last": 1}})
+    while not ctx.get(ingress.return0.take):
+        await ctx.tick()
+    shown = ctx.get(ingress.o.valid)
+    await ctx.tick()
+    ctx.set(ingress.return0.valid, 0)
+    ctx.set(ingress.return0.beat, {})
+    return shown
+
+
 def test_without_an_owner_every_beat_is_an_error_of_zeros():
     plan = board("mini")
     ingress = IngressRead(plan, plan.initiators[0])
 
     async def bench(ctx):
         await _fill(ctx, ingress)
-        ctx.set(ingress.r.ready, 1)
-        await _address(ctx, ingress.ar, length=3)
+        ctx.set(ingress.eligible0, 1)
+        ctx.set(ingress.o.ready, 1)
+        await _address(ctx, ingress.address, length=3)
         beats = []
         while len(beats) < 4:
             assert ctx.get(ingress.request_valid) == 0
-            if ctx.get(ingress.r.valid):
-                beat = ctx.get(ingress.r.payload)
-                beats.append((beat.id, beat.resp, beat.data, beat.last))
+            if ctx.get(ingress.o.valid):
+                beat = ctx.get(ingress.o.payload)
+                beats.append((beat.id, beat.answer.response, beat.answer.data, beat.answer.last))
             await ctx.tick()
         assert beats == [(1, DECERR, 0, int(n == 3)) for n in range(4)]
-        assert ctx.get(ingress.r.valid) == 0, "one beat too many"
+        assert ctx.get(ingress.o.valid) == 0, "one beat too many"
 
     simulate(ingress, bench)
 
@@ -51,21 +68,20 @@ def test_no_budget_holds_a_request_and_a_hand_over_lets_it_drain():
     async def bench(ctx):
         await _fill(ctx, ingress)
         ctx.set(ingress.owned0, 1)
-        await _address(ctx, ingress.ar)
+        await _address(ctx, ingress.address)
         for _ in range(20):
             await ctx.tick()
             assert ctx.get(ingress.request_valid) == 0, "let through without tokens"
         assert ctx.get(ingress.drained) & 1 == 0
         ctx.set(ingress.owned0, 0)
         ctx.set(ingress.request_ready, 1)
+        await ctx.tick()
         assert ctx.get(ingress.request_valid) == 1, "a hand-over waits for ever for a slice without tokens"
         await ctx.tick()
-        ctx.set(ingress.response0.payload, {"head": {"id": 1, "last": 1, "owned": 1}})
-        ctx.set(ingress.response0.valid, 1)
-        ctx.set(ingress.r.ready, 1)
-        while not ctx.get(ingress.drained) & 1:
-            await ctx.tick()
-            ctx.set(ingress.response0.valid, 0)
+        ctx.set(ingress.o.ready, 1)
+        assert await _answer(ctx, ingress)
+        await ctx.tick().repeat(3)
+        assert ctx.get(ingress.drained) & 1
 
     simulate(ingress, bench)
 
@@ -78,27 +94,25 @@ def test_an_isolated_port_ends_its_burst_without_touching_memory():
     async def bench(ctx):
         await _fill(ctx, ingress)
         ctx.set(ingress.owned0, 1)
-        ctx.set(ingress.eligible, -1)
+        ctx.set(ingress.eligible0, 1)
         ctx.set(ingress.request_ready, 1)
         ctx.set(ingress.w.payload, {"data": 0x1234, "strb": 0xF})
         ctx.set(ingress.w.valid, 1)
-        await _address(ctx, ingress.aw, length=7)
+        await _address(ctx, ingress.address, length=7)
         beats = []
         while not beats or not beats[-1][1]:
-            if ctx.get(ingress.request_valid):
+            if ctx.get(ingress.request_valid) or (ctx.get(ingress.beat_valid) and beats):
                 beats.append((ctx.get(ingress.beat.strobe), ctx.get(ingress.beat.last)))
+                ctx.set(ingress.beat_ready, 1)  # the target keeps to its choice
             if len(beats) == 3:
                 ctx.set(ingress.isolate, 1)  # the core is in reset and gives no more data
                 ctx.set(ingress.w.valid, 0)
                 ctx.set(ingress.owned0, 0)
             await ctx.tick()
         assert beats == [(0xF, 0)] * 3 + [(0, 0)] * 4 + [(0, 1)]
-        ctx.set(ingress.response0.payload, {"id": 1, "last": 1, "owned": 1})
-        ctx.set(ingress.response0.valid, 1)
-        await ctx.tick()
-        ctx.set(ingress.response0.valid, 0)
+        assert not await _answer(ctx, ingress), "the response is the old slice's"
         while not ctx.get(ingress.drained):
-            assert ctx.get(ingress.b.valid) == 0, "the response is the old slice's"
+            assert ctx.get(ingress.o.valid) == 0
             await ctx.tick()
 
     simulate(ingress, bench)

@@ -3,12 +3,26 @@
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 
-from hdl.control.meter import SETTLING, Meter
+from hdl.control.meter import Meter
 from hdl.control.slice_counters import COUNTERS
+from hdl.control.token_buckets import SETTLING
 from hdl.plan.plan import FRACTION_BITS
 
 from .harness import board, simulate
-from .meter_ports import PLANS, Ports, one_of_each, random_owners, saturate, set_contract, set_owners, snapshot, start
+from .meter_ports import (
+    PLANS,
+    Ports,
+    eligible,
+    look,
+    one_of_each,
+    random_owners,
+    saturate,
+    set_contract,
+    set_owners,
+    settle,
+    snapshot,
+    start,
+)
 
 
 @PLANS
@@ -23,7 +37,9 @@ def test_counters_are_exact(plan):
         await start(ctx, meter, owner)
         for density in (0.1, 1):
             await ports.run(ctx, 100, density)
-            assert await snapshot(ctx, meter) == ports.expected(owner)
+            taken = await snapshot(ctx, meter)
+            assert taken == ports.expected(owner)
+            assert any(counters["longest_latency"] for counters in taken)
             ports.longest = dict.fromkeys(ports.longest, 0)  # starts anew with each snapshot
 
     simulate(meter, bench)
@@ -35,12 +51,15 @@ def test_snapshot_is_of_one_instant():
     meter = Meter(plan)
     owner = {context.index: context.index % plan.slices for context in plan.contexts}
     length = 6
-    event = {"sent": 1, "sent_length": length, "stalled": 1}
+    event = {"sent": 1, "sent_through": 1, "sent_length": length, "stalled": 1}
+    cycle = 0
 
     async def bench(ctx):
         def drive():
+            nonlocal cycle
+            cycle += 1
             for initiator in plan.initiators:
-                number = ctx.get(meter.now) % len(initiator.contexts)
+                number = cycle % len(initiator.contexts)
                 for plane in ("read", "write"):
                     values = {**event, "sent_context": number, "stalled_context": number}
                     ctx.set(getattr(meter, f"{plane}{initiator.index}"), values)
@@ -60,12 +79,13 @@ def test_snapshot_is_of_one_instant():
             )
             before = taken
             again = []
-            for s in range(plan.slices):
-                ctx.set(meter.external_member, s)
-                ctx.set(meter.external_word, 2)
+
+            async def tick():
                 drive()
                 await ctx.tick()
-                again.append(ctx.get(meter.external_data))
+
+            for s in range(plan.slices):
+                again.append(await look(ctx, meter, s, 2, tick))
             assert again == [counters["read_requests"] for counters in taken], "a snapshot does not move"
 
     simulate(meter, bench)
@@ -106,15 +126,15 @@ def test_rate_is_exact_and_burst_is_bounded(rate, burst, length):
     period = plan.meter_period
     senders = (0, 1)
     owner = {0: 3, 1: 1, 2: 3}
-    unseen = len(senders) * (length + 1) * (period + SETTLING)
+    unseen = len(senders) * (length + 1) * (2 * period + SETTLING)
     rotations = 200
     trace = []
 
     async def bench(ctx):
-        set_contract(ctx, meter, 3, rate, burst)
+        await set_contract(ctx, meter, 3, rate=rate, burst=burst)
         await start(ctx, meter, owner)
         await ctx.tick().repeat(period * (2 + (burst << FRACTION_BITS) // rate))  # until the bucket is full
-        trace.extend(await saturate(ctx, meter, senders, length, rotations * period, 3))
+        trace.extend(await saturate(ctx, meter, senders, length, rotations * period))
 
     simulate(meter, bench)
     total = [0]
@@ -139,8 +159,8 @@ def test_bucket_is_exact():
         """Send one beat at a time, each when the one before is surely charged. Returns their number."""
         beats = 0
         for _ in range(cycles // settled):
-            sent = ctx.get(meter.eligible) >> 1 & 1
-            ctx.set(meter.write1, {"sent": sent})
+            sent = eligible(ctx, meter, 2)
+            ctx.set(meter.write1, {"sent": sent, "sent_through": 1})
             await ctx.tick()
             ctx.set(meter.write1, {})
             await ctx.tick().repeat(settled - 1)
@@ -148,13 +168,13 @@ def test_bucket_is_exact():
         return beats
 
     async def bench(ctx):
-        set_contract(ctx, meter, 1, 1 << 20, 20)
+        await set_contract(ctx, meter, 1, rate=1 << 20, burst=20)
         await start(ctx, meter, {0: 0, 1: 0, 2: 1})
         await ctx.tick().repeat(3 * plan.meter_period)
-        set_contract(ctx, meter, 1, 0, 20)
+        await set_contract(ctx, meter, 1, rate=0, burst=20)
         await ctx.tick().repeat(3 * plan.meter_period)
         assert await ask(ctx, 40 * settled) == 20
-        set_contract(ctx, meter, 1, rate, 20)
+        await set_contract(ctx, meter, 1, rate=rate, burst=20)
         beats = await ask(ctx, rotations * plan.meter_period)
         assert abs(beats - (rotations * rate >> FRACTION_BITS)) <= 1
 
@@ -165,84 +185,107 @@ def test_longest_latency_starts_anew():
     """A response in the very cycle of a visit counts for the next one, without what was longest before."""
     plan = one_of_each()
     meter = Meter(plan)
+    waited = 0
 
     async def bench(ctx):
-        def answer(latency):
-            birth = (ctx.get(meter.now) - latency) % (1 << 16)
-            ctx.set(meter.read0, {"done": 1, "done_birth": birth})
+        def flow():
+            """A request is accepted, entered, sent, answered in each cycle, each 5 cycles after its acceptance."""
+            nonlocal waited
+            waited += 1
+            events = {"accepted": 1, "entered": waited > 1, "sent": waited > 3, "done": waited > 5, "done_owned": 1}
+            ctx.set(meter.read0, {**events, "sent_ticket": waited % 8, "done_ticket": (waited - 2) % 8})
 
         await start(ctx, meter, {0: 0})
-        answer(1000)
+        ctx.set(meter.read0, {"accepted": 1})
         await ctx.tick()
-        seen = [(await snapshot(ctx, meter, lambda: answer(5)))[0]["longest_latency"] for _ in range(3)]
+        ctx.set(meter.read0, {"entered": 1})
+        await ctx.tick()
+        ctx.set(meter.read0, {"sent": 1, "sent_ticket": 9})
+        await ctx.tick()
+        ctx.set(meter.read0, {})
+        await ctx.tick().repeat(997)
+        ctx.set(meter.read0, {"done": 1, "done_owned": 1, "done_ticket": 9})
+        await ctx.tick()
+        ctx.set(meter.read0, {})
+        await settle(ctx, meter)
+        seen = [(await snapshot(ctx, meter, flow))[0]["longest_latency"] for _ in range(3)]
         assert seen == [1000, 5, 5]
 
     simulate(meter, bench)
 
 
-def test_limits_apply_to_their_slice_only():
+def test_contexts_learn_class_and_budget_of_their_slice():
     """A slice in debt does not hold up another one; without limit a slice is always eligible; burst 0 stops a slice."""
     plan = board("quad")
     meter = Meter(plan)
-    owner = {context.index: context.index % 2 for context in plan.contexts}
+    owner = {context.index: context.index % 4 for context in plan.contexts}
 
     async def bench(ctx):
-        set_contract(ctx, meter, 0, 256, 16)
-        set_contract(ctx, meter, 1, 0, 0, limited=0)
-        set_contract(ctx, meter, 2, 1 << 20, 0)
+        def contracts():
+            """(eligible, class) of each slice; all contexts of a slice must agree."""
+            result = [set() for _ in range(4)]
+            for context, slice_ in owner.items():
+                result[slice_].add((eligible(ctx, meter, context), ctx.get(getattr(meter, f"class{context}"))))
+            assert all(len(values) == 1 for values in result), result
+            return [values.pop() for values in result]
+
+        await set_contract(ctx, meter, 0, rate=256, burst=16, qos=3)
+        await set_contract(ctx, meter, 1, rate=0, burst=0, limited=0, qos=1)
+        await set_contract(ctx, meter, 2, rate=1 << 20, burst=0, qos=2)
+        await set_contract(ctx, meter, 3, rate=0xFFFFFF, burst=0xFFFF, qos=0)
         await start(ctx, meter, owner)
         await ctx.tick().repeat(20 * plan.meter_period)
-        assert ctx.get(meter.eligible) == 0b11111011
+        assert contracts() == [(1, 3), (1, 1), (0, 2), (1, 0)]
         for _ in range(10 * plan.meter_period):
             for i in range(len(plan.initiators)):
-                ctx.set(getattr(meter, f"read{i}"), {"sent": 1, "sent_length": 255, "sent_context": 1})
+                events = {"sent": 1, "sent_through": 1, "sent_length": 255, "sent_context": i % 4}
+                ctx.set(getattr(meter, f"read{i}"), events if plan.initiators[i].contexts[-1].index % 4 < 2 else {})
             await ctx.tick()
-            assert ctx.get(meter.eligible) | 1 == 0b11111011
-        assert ctx.get(meter.eligible) == 0b11111010
-        # Slice 1 owes nothing for what it sent without a limit, when it gets one.
+        assert contracts()[1:] == [(1, 1), (0, 2), (1, 0)]
         for i in range(len(plan.initiators)):
             ctx.set(getattr(meter, f"read{i}"), {})
-        await ctx.tick().repeat(2 * plan.meter_period)
-        set_contract(ctx, meter, 1, 1, 9)
-        await ctx.tick().repeat(2 * plan.meter_period)
-        assert ctx.get(meter.eligible) == 0b11111010
-        # Slice 0 comes back when its limit is lifted.
-        set_contract(ctx, meter, 0, 256, 16, limited=0)
+        await ctx.tick().repeat(3 * plan.meter_period)
+        assert contracts() == [(0, 3), (1, 1), (0, 2), (1, 0)]
+        # Slice 1 owes nothing for what it sent without a limit, when it gets one; a class changes within a rotation.
+        await set_contract(ctx, meter, 1, rate=1, burst=9, qos=0)
         await ctx.tick().repeat(plan.meter_period + SETTLING)
-        assert ctx.get(meter.eligible) == 0b11111011
+        assert contracts() == [(0, 3), (1, 0), (0, 2), (1, 0)]
+        # Slice 0 comes back when its limit is lifted.
+        await set_contract(ctx, meter, 0, rate=256, burst=16, limited=0, qos=3)
+        await ctx.tick().repeat(2 * plan.meter_period + SETTLING)
+        assert contracts() == [(1, 3), (1, 0), (0, 2), (1, 0)]
 
     simulate(meter, bench)
 
 
 def test_charge_is_seen_in_time():
-    """A request that empties the bucket shows within a rotation and SETTLING, wherever the sequencer is."""
+    """A charge that empties the bucket stops its context in a rotation and SETTLING, the others a rotation later."""
     plan = board("mini")
     meter = Meter(plan)
-    latest = 0
+    period = plan.meter_period
+    sender, *others = 2, 0, 1
+    latest = {}
 
     async def bench(ctx):
-        nonlocal latest
-        set_contract(ctx, meter, 1, 1 << 23, 100)
         await start(ctx, meter, {context.index: 1 for context in plan.contexts})
-        for place in range(plan.meter_period):
-            await ctx.tick().repeat(3 * plan.meter_period)
-            assert ctx.get(meter.eligible) >> 1 & 1
-            set_contract(ctx, meter, 1, 0, 100)
-            await ctx.tick().repeat(2 * plan.meter_period)
-            while ctx.get(meter.now) % plan.meter_period != place:
+        for _ in range(period):
+            await set_contract(ctx, meter, 1, rate=1 << 23, burst=100)
+            await ctx.tick().repeat(4 * period)
+            await set_contract(ctx, meter, 1, rate=0, burst=100)
+            # Each round takes a whole number of rotations and one cycle, so that the request comes at each place.
+            await ctx.tick().repeat(4 * period - SETTLING - 6)
+            assert all(eligible(ctx, meter, context.index) for context in plan.contexts)
+            ctx.set(meter.write1, {"sent": 1, "sent_through": 1, "sent_length": 255})
+            for waited in range(1, 2 * period + SETTLING + 2):
                 await ctx.tick()
-            ctx.set(meter.write1, {"sent": 1, "sent_length": 255})
-            await ctx.tick()
-            ctx.set(meter.write1, {})
-            waited = 1
-            while ctx.get(meter.eligible) >> 1 & 1:
-                await ctx.tick()
-                waited += 1
-            latest = max(latest, waited)
-            set_contract(ctx, meter, 1, 1 << 23, 100)
+                ctx.set(meter.write1, {})
+                for context in plan.contexts:
+                    if eligible(ctx, meter, context.index):
+                        latest[context.index] = max(latest.get(context.index, 0), waited + 1)
 
     simulate(meter, bench)
-    assert latest == plan.meter_period + SETTLING
+    assert latest[sender] == period + SETTLING
+    assert period + SETTLING < max(latest[context] for context in others) < 2 * period + SETTLING
 
 
 def test_reset_clears_counters_and_budgets():
@@ -256,7 +299,7 @@ def test_reset_clears_counters_and_budgets():
     owner = {0: 0, 1: 1, 2: 2}
 
     async def bench(ctx):
-        set_contract(ctx, meter, 0, 1, 1)
+        await set_contract(ctx, meter, 0, rate=1, burst=1)
         await start(ctx, meter, owner)
         await ports.run(ctx, 50, 1)
         await snapshot(ctx, meter)
@@ -264,19 +307,16 @@ def test_reset_clears_counters_and_budgets():
         ctx.set(reset, 1)
         await ctx.tick().repeat(3)
         ctx.set(reset, 0)
-        assert ctx.get(meter.eligible) == 0
+        assert not any(eligible(ctx, meter, context) for context in owner)
         await start(ctx, meter, owner)
         await ctx.tick().repeat(SETTLING)
         shown = []
         for s in range(plan.slices):
             for word in range(len(COUNTERS)):
-                ctx.set(meter.external_member, s)
-                ctx.set(meter.external_word, word)
-                await ctx.tick()
-                shown.append(ctx.get(meter.external_data))
+                shown.append(await look(ctx, meter, s, word, ctx.tick))
         assert not any(shown), "the last snapshot is gone"
         assert await snapshot(ctx, meter) == [dict.fromkeys(COUNTERS, 0)] * plan.slices
         await ctx.tick().repeat(2 * plan.meter_period)
-        assert ctx.get(meter.eligible) & 1, "the debt is gone"
+        assert eligible(ctx, meter, 0), "the debt is gone"
 
     simulate(card, bench)

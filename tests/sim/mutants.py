@@ -1,7 +1,17 @@
-"""Faults planted in the shipped Verilog, and which verdict must turn red for each."""
+"""Faults planted in the shipped Verilog, and which verdict must turn red for each.
+
+All of them stand in one file, each behind a comparison with the plusarg ``+mutant``; so one build serves them all.
+"""
 
 import re
 from dataclasses import dataclass
+
+PLUSARG = "+mutant={}"
+"""Chooses a mutant by its place in `MUTANTS`, from 1 on; without it the Verilog is what it was."""
+SELECTOR = """
+  integer mutant;
+  initial if (!$value$plusargs("mutant=%d", mutant)) mutant = 0;
+"""
 
 
 @dataclass(frozen=True)
@@ -13,8 +23,10 @@ class Mutant:
     name : str
     module : str
         Unit that is changed, without card and number; every module made from it is. Empty: the top module.
-    pattern, replacement : str
-        Regular expression and its replacement; must match in each of those modules that has the signal.
+    pattern : str
+        Regular expression whose group `value` is the expression that is replaced.
+    faulty : str
+        What stands for it, in Verilog; ``{value}`` is the expression itself.
     scenarios : tuple of str
         What is simulated.
     red : tuple of str
@@ -24,69 +36,133 @@ class Mutant:
     name: str
     module: str
     pattern: str
-    replacement: str
+    faulty: str
     scenarios: tuple[str, ...]
     red: tuple[str, ...]
 
-    def apply(self, verilog: str, card: str) -> str:
+    def plant(self, verilog: str, card: str, number: int) -> str:
         """The Verilog with the fault in it; ValueError if there is no place for it."""
         planted = 0
 
-        def change(module: re.Match[str]) -> str:
+        def choose(found: re.Match[str]) -> str:
             nonlocal planted
-            text, count = re.subn(self.pattern, self.replacement, module[0])
-            planted += count
+            planted += 1
+            start, end = found.span("value")
+            value = found["value"]
+            chosen = f"(mutant == {number} ? ({self.faulty.format(value=value)}) : ({value}))"
+            return found[0][: start - found.start()] + chosen + found[0][end - found.start() :]
+
+        def change(module: re.Match[str]) -> str:
+            text, count = re.subn(self.pattern, choose, module[0])
+            if count and SELECTOR not in text:
+                # Behind the port list, whose end is the first semicolon.
+                text = text.replace(";", ";" + SELECTOR, 1)
             return text
 
-        body = re.compile(
-            rf"^module {card}{self.module and '_' + self.module}(_\d+)? .*?^endmodule", re.MULTILINE | re.DOTALL
-        )
+        unit = self.module and f"_{self.module}"
+        body = re.compile(rf"^module {card}{unit}(_\d+)? .*?^endmodule", re.MULTILINE | re.DOTALL)
         result = body.sub(change, verilog)
         if not planted:
             raise ValueError(f"mutant {self.name!r} finds nothing to change in module {self.module!r}")
         return result
 
 
+def plant_all(verilog: str, card: str) -> str:
+    """The Verilog with every mutant in it."""
+    for number, mutant in enumerate(MUTANTS, 1):
+        verilog = mutant.plant(verilog, card, number)
+    return verilog
+
+
 def _assign(signal: str) -> str:
-    """Matches the whole right-hand side of a signal's only assignment."""
-    return rf"(assign {signal} = )[^;]*;"
+    """The right-hand side of a signal's only assignment."""
+    return rf"assign {signal} = (?P<value>[^;]*);"
+
+
+def _register(signal: str) -> str:
+    """What a register takes over at the clock."""
+    return rf"\b{signal} <= (?P<value>[^;]*);"
+
+
+def _input(port: str) -> str:
+    """What is connected to an input of this name, of every instance."""
+    return rf"\.{port}\((?P<value>.+)\)(?=,?\n)"
 
 
 MUTANTS = (
     # The six that nobody may miss.
-    Mutant("no drain", "epochs", _assign("finished"), r"\1| serving;", ("isolation",), ("revocation",)),
-    Mutant("no key check", "gate", _assign("check_pass"), r"\g<1>1'h1;", ("isolation",), ("isolation",)),
-    Mutant("no scrub", "rekey", _assign("scrubs"), r"\g<1>1'h0;", ("isolation",), ("residue",)),
-    Mutant(
-        "swapped response",
-        "egress_read",
-        r"(assign where = denial_turn \? denial_source : )answer_source;",
-        r"\1answer_source ^ 1'h1;",
-        ("bring_up",),
-        ("responses",),
-    ),
+    Mutant("no drain", "epochs", _assign("finished"), "| serving", ("isolation",), ("revocation",)),
+    Mutant("no key check", "gate", _assign("check_pass"), "1'h1", ("isolation",), ("isolation",)),
+    Mutant("no scrub", "rekey", _assign("scrubs"), "1'h0", ("isolation",), ("residue",)),
+    Mutant("swapped response", "deliver", _assign("beat"), "{value} ^ 1'h1", ("bring_up",), ("responses",)),
     Mutant(
         "leaked stall",
-        "",
-        r"(trio_ingress_\w+ ingress_\w+ \([^;]*?)\.eligible\(eligible\)",
-        r"\1.eligible(eligible & ~{4{scrub_valid}})",
+        "data_plane",
+        _input(r"eligible\d"),
+        "{value} & ~(bank0__scrub_valid | bank1__scrub_valid)",
         ("hitless",),
         ("hitless_strict", "hitless_growth"),
     ),
-    Mutant("ignored budget", r"ingress_(read|write)", _assign("has_budget"), r"\g<1>1'h1;", ("qos",), ("quality",)),
-    # One more for each verdict that those leave green.
-    Mutant("core runs after reset", "", r"\.reset\(core0_reset\)", ".reset()", ("bring_up",), ("closed",)),
+    Mutant("ignored budget", "data_plane", _input("eligible0"), "1'h1", ("qos",), ("quality",)),
+    # At the gate.
+    Mutant(
+        "right of another slice", "gate", _register("slice_checked"), "{value} ^ 1'h1", ("isolation",), ("isolation",)
+    ),
+    Mutant("revoked range is let through", "gate", _register("revoked"), "1'h0", ("isolation",), ("revocation",)),
+    Mutant("whole target revoked", "gate", _assign("in_range"), "1'h1", ("hitless",), ("hitless_sharing",)),
+    Mutant("unlogged denial", "gate", _assign("fault_valid"), "1'h0", ("isolation",), ("faults",)),
+    Mutant("everybody is trusted", "gate", _register("trusted"), "1'h1", ("isolation",), ("isolation",)),
+    Mutant("denial is not told", "gate", _assign("decided_denied"), "1'h0", ("isolation",), ("completed",)),
+    Mutant("burst cut short", "gate", _assign("held_next"), "1'h0", ("bring_up",), ("completed",)),
+    # On the way back.
     Mutant(
         "denied data leaks",
-        "egress_read",
-        r"denial_turn \? 32'(h0+|d0) : r__payload",
-        r"r__payload",
+        "return",
+        _assign("read_answer__addr"),
+        "show ? read_at : {value}",
         ("isolation",),
         ("denials",),
     ),
-    Mutant("unlogged denial", "gate", _assign("fault_valid"), r"\g<1>1'h0;", ("isolation",), ("faults",)),
-    Mutant("uncounted denial", "read", r"= done & done_denied;", r"= 1'h0;", ("isolation",), ("counters",)),
-    Mutant("wrong slice at the target", "", _assign("bank0_aruser"), r"\g<1>2'h3;", ("bring_up",), ("delivery",)),
-    Mutant("wrong command taken", "rekey", _assign("acceptable"), r"\g<1>1'h1;", ("isolation",), ("commands",)),
-    Mutant("whole target revoked", "gate", _assign("in_range"), r"\g<1>1'h1;", ("hitless",), ("hitless_sharing",)),
+    Mutant("denial is lost", "return", _assign("denied"), "1'h0", ("isolation",), ("completed",)),
+    Mutant("answers run over", "return", _register("full"), "1'h0", ("bring_up",), ("responses",)),
+    Mutant("walkers overtake", "order", _assign("walks"), "1'h0", ("isolation",), ("denials",)),
+    Mutant("an ID's order is wrong after a wrap", "order", _assign("room"), "~sweeping", ("bring_up",), ("responses",)),
+    Mutant("denied burst ends early", "deliver", _assign("whole"), "1'h1", ("isolation",), ("responses",)),
+    # On the way in.
+    Mutant(
+        "illegal bursts are let in",
+        "burst_check",
+        r"legal = (?P<value>\\\$\d+ |1'h0);",
+        "1'h1",
+        ("isolation",),
+        ("isolation",),
+    ),
+    Mutant(
+        "window without permissions",
+        "translate",
+        _assign("fill_target"),
+        "{value} | fill_entry[2 +: 3]",
+        ("isolation",),
+        ("isolation",),
+    ),
+    Mutant("window runs on", "window_fill", _assign("writing"), "busy", ("isolation",), ("completed",)),
+    # Engines and registers.
+    Mutant("only the first granule is granted", "rekey", _assign("at_end"), "1'h1", ("bring_up",), ("delivery",)),
+    Mutant("context of another slice", "handover", _register("slice0"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
+    Mutant(
+        "hand-over without a drain",
+        "handover",
+        r"nothing_left = (?P<value>drained[^;]*);",
+        "1'h1",
+        ("hitless",),
+        ("responses",),
+    ),
+    Mutant("wrong command taken", "rekey", _assign("acceptable"), "1'h1", ("isolation",), ("commands",)),
+    Mutant("core runs after reset", "handover", _register("reset"), "1'h0", ("bring_up",), ("closed",)),
+    Mutant("uncounted denial", "read", r"(?P<value>\\\$\d+ +& events\[23\])", "1'h0", ("isolation",), ("counters",)),
+    Mutant("refills are lost", "buckets", _assign("old"), "0", ("qos",), ("quality",)),
+    Mutant("classes are ignored", "arbiter", _assign(r"goes_first_0_1"), "first_0_1", ("qos",), ("quality",)),
+    Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
+    Mutant("wrong slice at the target", "", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
+    Mutant("strobes are ignored", "", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
 )

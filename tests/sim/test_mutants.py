@@ -7,12 +7,12 @@ import pytest
 from rich.console import Console
 
 from hdl.generate import generate
-from sim.build import build_simulation
+from sim.build import BuiltSimulation, build_simulation
 from sim.judge import judge
 from sim.recorder import write_recorder
 from sim.run import play_all, runs
 
-from .mutants import MUTANTS, Mutant
+from .mutants import MUTANTS, PLUSARG, plant_all
 
 CARD = Path(__file__).parent / "trio" / "card.yaml"
 BUILDS = Path("build/cache/verilator").resolve()
@@ -27,31 +27,37 @@ def generated(tmp_path_factory):
     return folder
 
 
-def _verdicts(generated: Path, folder: Path, mutant: Mutant | None, scenarios: tuple[str, ...] | None):
+@pytest.fixture(scope="session")
+def built(generated):
+    """The simulation of the card with all mutants in it."""
     manifest = json.loads((generated / "manifest.json").read_text())
-    verilog = (generated / "trio.v").read_text()
-    source = folder / "trio.v"
-    source.write_text(mutant.apply(verilog, "trio") if mutant else verilog)
-    built = build_simulation([source, write_recorder(manifest, folder)], "trio", BUILDS)
+    source = generated / "mutants" / "trio.v"
+    source.parent.mkdir()
+    source.write_text(plant_all((generated / "trio.v").read_text(), "trio"))
+    return build_simulation([source, write_recorder(manifest, generated)], "trio", BUILDS)
+
+
+def _verdicts(generated: Path, built: BuiltSimulation, folder: Path, number: int, scenarios: tuple[str, ...] | None):
+    manifest = json.loads((generated / "manifest.json").read_text())
     settings = {
         "seed": SEED,
         "command": "make test",
         "manifest": str(generated / "manifest.json"),
         "card": str(CARD),
     }
-    play_all(built, runs(scenarios, folder / "traces"), settings, Console(quiet=True))
+    play_all(built, runs(scenarios, folder / "traces"), settings, Console(quiet=True), [PLUSARG.format(number)])
     verdicts = judge(manifest, folder / "traces", folder, "make test").verdicts
     return {verdict.check: verdict for verdict in verdicts}
 
 
-def test_everything_is_green_without_a_fault(generated, tmp_path):
-    verdicts = _verdicts(generated, tmp_path, None, None)
+def test_everything_is_green_without_a_fault(generated, built, tmp_path):
+    verdicts = _verdicts(generated, built, tmp_path, 0, None)
     assert not [f"{name}: {verdict.detail}" for name, verdict in verdicts.items() if not verdict.passed]
     assert {check for mutant in MUTANTS for check in mutant.red} <= verdicts.keys()
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "_"))
-def test_fault_is_noticed(generated, tmp_path, mutant):
-    verdicts = _verdicts(generated, tmp_path, mutant, mutant.scenarios)
+@pytest.mark.parametrize(("number", "mutant"), list(enumerate(MUTANTS, 1)), ids=[mutant.name for mutant in MUTANTS])
+def test_fault_is_noticed(generated, built, tmp_path, number, mutant):
+    verdicts = _verdicts(generated, built, tmp_path, number, mutant.scenarios)
     green = [check for check in mutant.red if verdicts[check].passed]
     assert not green, f"{mutant.name}: {', '.join(green)} stayed green"

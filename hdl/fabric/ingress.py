@@ -1,0 +1,178 @@
+"""What both planes of an ingress do around their own way of sending: the way in, denials, delivery, accounts."""
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.queue import Queue
+from ..plan.plan import Initiator, Plan
+from . import layouts
+from .deliver import Deliver
+from .ports import fill_members, ingress_members, owner_members, pass_members
+from .return_queue import way_back
+from .translate import Translate, address_layout
+
+
+class Ingress(wiring.Component):
+    """One plane (reads or writes) of an initiator port; a plane adds how a request leaves in :meth:`_send`.
+
+    Latency at no load: an accepted request asks the switch 2 cycles later; a response passes combinationally.
+
+    Members
+    -------
+    address : stream of an AXI address beat
+    o : stream of {id, answer}
+        The port's R or B.
+    request : Out
+        Broadcast to all targets; `request_valid[t]` asks target t, `request_ready[t]` takes it.
+    request_class : Out
+        Class of the request's slice.
+    note : Out(layouts.note)
+        Goes with it.
+    return{t} : In(way_back)
+        From target t.
+    and the members of :func:`hdl.fabric.ports.ingress_members`
+    """
+
+    def __init__(
+        self, plan: Plan, initiator: Initiator, *, write: bool, members: dict[str, wiring.Member] | None = None
+    ) -> None:
+        self.plan, self.initiator, self.write = plan, initiator, write
+        targets = len(plan.targets)
+        returned = way_back(plan, write=write)
+        self.o_layout = data.StructLayout({"id": plan.id_width, "answer": layouts.answer(plan, write=write)})
+        super().__init__(
+            {
+                "address": In(stream.Signature(address_layout(plan))),
+                "o": Out(stream.Signature(self.o_layout)),
+                "request": Out(layouts.request(plan)),
+                "request_class": Out(plan.class_bits),
+                "request_valid": Out(targets),
+                "request_ready": In(targets),
+                **{f"return{t}": In(returned) for t in range(targets)},
+                "note": Out(layouts.note(plan)),
+                **ingress_members(plan, initiator),
+                **(members or {}),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self.plan
+        m.submodules.translate = translate = Translate(plan, self.initiator, write=self.write)
+        pass_members(m, self, translate, {**owner_members(plan, self.initiator), **fill_members(plan)})
+        m.d.comb += [
+            translate.i.payload.eq(self.address.payload),
+            translate.i.valid.eq(self.address.valid & ~self.isolate),
+            self.address.ready.eq(translate.i.ready & ~self.isolate),
+            translate.clear.eq(self.isolate),
+            self.request.eq(translate.request),
+            self.note.eq(translate.note),
+            self.request_class.eq(translate.request_class),
+            self.drained.eq(translate.drained),
+        ]
+        begins = Signal()
+        denied_here = Signal()
+        self._send(m, translate, begins, denied_here)
+        m.d.comb += translate.begins.eq(begins)
+        self._receive(m, translate, denied_here)
+
+        fault, events, request, note = self.fault, self.events, translate.request, translate.note
+        m.d.comb += [
+            self.fault_valid.eq(begins & translate.deny),
+            fault.kind.eq(translate.kind),
+            fault.write.eq(int(self.write)),
+            fault.context.eq(request.context),
+            fault.slice.eq(request.slice),
+            fault.owned.eq(translate.owned),
+            fault.address.eq(translate.origin),
+            events.accepted.eq(self.address.valid & self.address.ready),
+            events.entered.eq(translate.enters),
+            events.dropped.eq(self.isolate),
+            events.sent.eq(begins),
+            events.sent_through.eq(~translate.deny),
+            events.sent_context.eq(request.context),
+            events.sent_length.eq(request.length),
+            events.sent_ticket.eq(Cat(note.sequence, note.id)),
+            events.stalled_context.eq(request.context),
+        ]
+        return m
+
+    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal) -> None:
+        """Drive `request_valid` and `translate.leave`; say when a request begins to leave, and is denied here whole."""
+        raise NotImplementedError
+
+    def _receive(self, m: Module, translate: Translate, denied_here: Signal) -> None:
+        """Deliver what comes back."""
+        plan, targets = self.plan, len(self.plan.targets)
+        m.submodules.deliver = deliver = Deliver(plan, targets + 1, write=self.write)
+
+        # Denials wait here until all older requests of their ID are answered.
+        denial_layout = data.StructLayout({"note": layouts.note(plan), "owned": 1})
+        m.submodules.denials = denials = Queue(denial_layout, plan.outstanding, always_room=True)
+        denial = denials.o.payload
+        denial_shown = getattr(deliver, f"beat{targets}")
+        in_turn = Signal()
+        shows = deliver.show[targets]
+        m.d.comb += [
+            denials.i.valid.eq(denied_here),
+            denials.i.payload.note.eq(translate.note),
+            denials.i.payload.owned.eq(translate.owned),
+            denials.o.ready.eq(deliver.take[targets]),
+            deliver.valid[targets].eq(in_turn),
+            denial_shown.denied.eq(shows),
+            *(
+                denial_shown[name].eq(Value.cast(denial.note[name]) & shows.replicate(len(denial.note[name])))
+                for name in ("id", "context", "length")
+            ),
+        ]
+        m.d.sync += in_turn.eq(denials.o.valid & getattr(translate, f"in_order{targets}") & ~denials.o.ready)
+        backs = [getattr(self, f"return{t}") for t in range(targets)]
+        for t, head in enumerate([*backs, denial.note]):
+            m.d.comb += [
+                getattr(translate, f"head{t}_id").eq(head.id),
+                getattr(translate, f"head{t}_sequence").eq(head.sequence),
+            ]
+        for t, back in enumerate(backs):
+            m.d.comb += [
+                deliver.valid[t].eq(back.valid),
+                back.show.eq(deliver.show[t]),
+                back.take.eq(deliver.take[t]),
+                back.in_order.eq(getattr(translate, f"in_order{t}")),
+                getattr(deliver, f"beat{t}").eq(back.beat),
+            ]
+
+        out = deliver.o.payload
+        last = Signal()
+        owned = Signal()
+        done = Signal()
+        done_owned = Signal()
+        done_denied = Signal()
+        done_id = Signal(plan.id_width)
+        done_context = Signal(plan.user_bits)
+        m.d.comb += [
+            self.o.valid.eq(deliver.o.valid & ~self.isolate),
+            self.o.payload.id.eq(out.id),
+            self.o.payload.answer.eq(out.answer),
+            deliver.o.ready.eq(self.o.ready | self.isolate),
+            last.eq(deliver.take.any()) if self.write else last.eq(deliver.take.any() & out.answer.last),
+            owned.eq(~shows | denial.owned),
+            translate.done.eq(last),
+            translate.done_id.eq(out.id),
+            translate.done_context.eq(out.context),
+            translate.done_owned.eq(owned),
+        ]
+        m.d.sync += [
+            done.eq(last),
+            done_owned.eq(owned),
+            done_denied.eq(out.denied),
+            done_id.eq(out.id),
+            done_context.eq(out.context),
+        ]
+        m.d.comb += [
+            self.events.done.eq(done),
+            self.events.done_owned.eq(done_owned),
+            self.events.done_context.eq(done_context),
+            self.events.done_denied.eq(done_denied),
+            self.events.done_ticket.eq(Cat(translate.done_sequence, done_id)),
+        ]

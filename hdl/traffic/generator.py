@@ -1,0 +1,139 @@
+"""A traffic generator: acts as the initiator of one port, reads and writes at once, and checks all that it reads."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..bus import axi
+from ..plan.plan import Initiator, Plan
+from .bursts import shape_layout
+from .plane import TrafficPlane, place_bits
+from .settings import REGIONS, SLOTS, settings_layout
+
+
+class TrafficGenerator(wiring.Component):
+    """Both planes, and what was last written in each place.
+
+    Members
+    -------
+    port : AXI4, as a manager
+    write_setting, setting, setting_value : In
+        Setting number `setting` in the order of :func:`settings_layout` becomes `setting_value`; `setting_plane` says
+        in which plane (1: writes).
+    measure, clear : In(1)
+        See :class:`TrafficPlane`.
+    statistic_plane, statistic : In
+    value : Out(32)
+        The statistic that is asked for.
+    idle : Out(1)
+        Nothing is outstanding.
+    """
+
+    def __init__(self, plan: Plan, initiator: Initiator, seed: int) -> None:
+        self.plan, self.initiator, self.seed = plan, initiator, seed
+        port = axi.Signature(
+            data_width=plan.data_width,
+            address_width=plan.address_width,
+            id_width=plan.id_width,
+            user_width=plan.user_bits,
+        )
+        super().__init__(
+            {
+                "port": Out(port),
+                "write_setting": In(1),
+                "setting_plane": In(1),
+                "setting": In(6),
+                "setting_value": In(32),
+                "measure": In(1),
+                "clear": In(1),
+                "statistic_plane": In(1),
+                "statistic": In(5),
+                "value": Out(32),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self.plan
+        layout = settings_layout(plan)
+        m.submodules.reads = reads = TrafficPlane(plan, write=False, seed=2 * self.seed)
+        m.submodules.writes = writes = TrafficPlane(plan, write=True, seed=2 * self.seed + 1)
+        planes = (reads, writes)
+        places = REGIONS * SLOTS
+        m.submodules.shapes = shapes = Memory(shape=shape_layout(), depth=1 << place_bits(), init=[])
+        keep = shapes.write_port()
+        busy = Signal(places)
+        written = Signal(places)
+        for n, plane in enumerate(planes):
+            recall = shapes.read_port(domain="comb")
+            settings = Signal(layout, name=f"settings{n}")
+            for number, (name, field) in enumerate(layout):
+                with m.If(self.write_setting & (self.setting_plane == n) & (self.setting == number)):
+                    m.d.sync += settings[name].eq(self.setting_value[: field.width])
+            m.d.comb += [
+                recall.addr.eq(plane.proposed),
+                plane.known.eq(recall.data),
+                plane.busy.eq(busy.bit_select(plane.proposed, 1)),
+                plane.written.eq(written.bit_select(plane.proposed, 1)),
+                plane.settings.eq(settings),
+                plane.measure.eq(self.measure),
+                plane.clear.eq(self.clear),
+                plane.tag.eq(self.initiator.index),
+                plane.statistic.eq(self.statistic),
+            ]
+        ends = [plane.ends.replicate(places) & (1 << plane.ended)[:places] for plane in planes]
+        makes = [
+            (plane.makes & plane.settings.check).replicate(places) & (1 << plane.proposed)[:places] for plane in planes
+        ]
+        m.d.sync += [
+            busy.eq((busy & ~(ends[0] | ends[1])) | makes[0] | makes[1]),
+            written.eq(written | makes[1]),
+        ]
+        outstanding = Signal(range(256))
+        m.d.sync += outstanding.eq(outstanding + reads.makes + writes.makes - reads.ends - writes.ends)
+        m.d.comb += [
+            reads.permitted.eq(1),
+            writes.permitted.eq(~reads.makes | (reads.proposed != writes.proposed)),
+            keep.en.eq(writes.makes),
+            keep.addr.eq(writes.proposed),
+            keep.data.eq(writes.shape),
+            self.value.eq(Mux(self.statistic_plane, writes.value, reads.value)),
+            self.idle.eq(outstanding == 0),
+        ]
+        self._connect(m, reads, writes)
+        return m
+
+    def _connect(self, m: Module, reads: TrafficPlane, writes: TrafficPlane) -> None:
+        port = self.port
+        for prefix, plane in (("ar", reads), ("aw", writes)):
+            payload = plane.address.payload
+            m.d.comb += [
+                getattr(port, f"{prefix}valid").eq(plane.address.valid),
+                plane.address.ready.eq(getattr(port, f"{prefix}ready")),
+                getattr(port, f"{prefix}id").eq(payload.id),
+                getattr(port, f"{prefix}addr").eq(Cat(payload.access.offset, payload.page)),
+                getattr(port, f"{prefix}len").eq(payload.access.length),
+                getattr(port, f"{prefix}size").eq(payload.access.size),
+                getattr(port, f"{prefix}burst").eq(payload.access.burst),
+                getattr(port, f"{prefix}user").eq(plane.settings.user),
+            ]
+        m.d.comb += [
+            port.wvalid.eq(writes.data.valid),
+            writes.data.ready.eq(port.wready),
+            port.wdata.eq(writes.data.payload.data),
+            port.wstrb.eq(writes.data.payload.strobe),
+            port.wlast.eq(writes.data.payload.last),
+            writes.answer.valid.eq(port.bvalid),
+            port.bready.eq(writes.answer.ready),
+            writes.answer.payload.id.eq(port.bid),
+            writes.answer.payload.response.eq(port.bresp),
+            writes.answer.payload.last.eq(1),
+            reads.answer.valid.eq(port.rvalid),
+            port.rready.eq(reads.answer.ready),
+            reads.answer.payload.id.eq(port.rid),
+            reads.answer.payload.response.eq(port.rresp),
+            reads.answer.payload.data.eq(port.rdata),
+            reads.answer.payload.last.eq(port.rlast),
+        ]

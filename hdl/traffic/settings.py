@@ -1,0 +1,49 @@
+"""What a traffic generator is told, and what it tells: one register each, in each of its two planes."""
+
+from amaranth.lib import data
+
+from ..plan.plan import Plan
+
+REGIONS = 8
+"""Runs of window granules that a generator can use."""
+SLOTS = 64
+"""Places in a region; a request touches one."""
+PATTERNS = ("sequential", "random", "strided", "hotspot")
+BUCKETS = 16
+"""Of the latency histogram: bucket n counts latencies from 2**n on."""
+
+SETTINGS: dict[str, int] = {
+    "run": 1,  # new requests are made
+    "check": 1,  # data is checked; a place is then used by one request at a time
+    "pattern": 2,
+    "stride": 6,
+    "slot_mask": 6,  # places used: a power of two less one
+    "region_mask": 3,  # regions used: a power of two less one
+    "region_first": 3,
+    "region_walk": 1,  # regions in turn instead of at random
+    "slot_bits": 4,  # size of a place: 2**slot_bits bytes
+    "offset_mask": 12,  # random part of the offset in a place
+    "length": 8,  # AxLEN
+    "length_mask": 8,  # random part of it, added
+    "size_mask": 3,  # random part by which AxSIZE falls short of the full width
+    "bursts": 3,  # allowed types, a bit each: FIXED, INCR, WRAP
+    "partial": 1,  # some writes leave out bytes
+    "id_first": 8,
+    "id_mask": 8,
+    "id_walk": 1,  # IDs in turn instead of at random
+    "pause_mask": 8,  # random pause after each request, in cycles
+    "limit": 6,  # outstanding requests
+    "reluctance": 8,  # in how many cycles of 256 no response is taken
+    "user": 8,
+    "expect": 2,  # response of a request that is right
+}
+"""Name and width. ``base0`` to ``base7``, the first window granules of the regions, come after them."""
+
+STATISTICS = ("issued", "completed", "beats", "latency_sum", "latency_max", "errors", "first_error", "last_error_id")
+"""32 bits each; the histogram comes after them."""
+
+
+def settings_layout(plan: Plan) -> data.StructLayout:
+    """All settings of a plane."""
+    fields = SETTINGS | {f"base{n}": plan.window_bits for n in range(REGIONS)}
+    return data.StructLayout(fields)
