@@ -64,6 +64,15 @@ class FabricConfig(_Model):
         "reorder",
         description="Whether a request waits while an older one of its ID is outstanding at another target.",
     )
+    isolation: Literal["basic", "strict"] = Field(
+        "basic",
+        description="Whether nobody can hold up anybody else: `strict` reserves room for every answer before its "
+        "request leaves, lets a write leave when its data is there, and splits long bursts.",
+    )
+    chunk: Annotated[Literal[1, 2, 4, 8, 16], Whole] = Field(
+        16,
+        description="Beats of the pieces into which `isolation: strict` splits INCR bursts; a slice may have smaller ones.",
+    )
     fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(
         16, description="Entries of the fault log."
     )

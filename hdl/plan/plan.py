@@ -111,6 +111,8 @@ class Plan:
     window_granules: int
     outstanding: int
     ordering: str
+    isolation: str
+    chunk: int
     fault_log: int
     clock: int
     lanes: int
@@ -160,8 +162,23 @@ class Plan:
 
     @property
     def source_bits(self) -> int:
-        """ID bits at the target ports: an initiator's index, or the number of initiators for the scrubber."""
+        """Bits of who asks: an initiator's index, or the number of initiators for the scrubber."""
         return bits_for(len(self.initiators) + 1)
+
+    @property
+    def strict(self) -> bool:
+        """Whether nothing enters the fabric unless its destination has promised to take it."""
+        return self.isolation == "strict"
+
+    @property
+    def slot_bits(self) -> int:
+        """Bits of a slot, the place that a request of one port and plane has in its reorder buffer."""
+        return bits_for(self.outstanding)
+
+    @property
+    def target_id_bits(self) -> int:
+        """ID bits at the target ports: the source, and above it the slot if the fabric has slots."""
+        return self.source_bits + (self.slot_bits if self.strict else 0)
 
     @property
     def user_bits(self) -> int:

@@ -184,6 +184,8 @@ def elaborate(config: CardConfig) -> Plan:
         window_granules=fabric.window // fabric.granule,
         outstanding=fabric.outstanding,
         ordering=fabric.ordering,
+        isolation=fabric.isolation,
+        chunk=fabric.chunk,
         fault_log=fabric.fault_log,
         clock=fabric.clock,
         lanes=pcie.lanes if pcie else 0,
