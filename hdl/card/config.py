@@ -71,7 +71,7 @@ class FabricConfig(_Model):
     )
     chunk: Annotated[Literal[1, 2, 4, 8, 16], Whole] = Field(
         16,
-        description="Beats of the pieces into which `isolation: strict` splits INCR bursts; a slice may have smaller ones.",
+        description="Beats of the pieces into which `isolation: strict` splits INCR bursts.",
     )
     fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(
         16, description="Entries of the fault log."
