@@ -195,8 +195,9 @@ def _about(check: str, results: dict[str, Result]) -> list[Figure]:
     asked = [one for result in results.values() for one in result.asked]
     match check:
         case "responses":
-            beats = sum(len(one.request.responses) for one in asked)
-            return [figure("requests", len(asked), ""), figure("response beats", beats, "")]
+            wholes = [whole for result in results.values() for whole in result.wholes]
+            beats = sum(len(whole.request.responses) for whole in wholes)
+            return [figure("requests", len(wholes), ""), figure("response beats", beats, "")]
         case "delivery" | "isolation":
             return [figure("accesses at targets", sum(len(a) for r in results.values() for a in r.accesses), "")]
         case "denials" | "faults":

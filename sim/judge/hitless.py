@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from .events import TraceError
+from .pieces import Asked
 from .reference import NOBODY
-from .scoreboard import Asked, Result
+from .scoreboard import Result
 from .transactions import FOREVER
 
 BURST_BEATS = 256
@@ -186,7 +187,7 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
     lengths = (one.request.length + 1 for one in changed.asked if one.target in reached)
     rivals = max((len(manifest["targets"][target]["initiators"]) for target in reached), default=1)
     result.stall_bound = rivals * max(lengths, default=BURST_BEATS) + manifest["fabric"]["scrub_beats"]
-    result.bound = manifest["fabric"]["outstanding"] * result.stall_bound
+    result.bound = _in_front(manifest, changed) * result.stall_bound
 
     for mark in transitions:
         grower = mark.get("grows")
@@ -201,6 +202,18 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
             if mark["cycle"] <= one.request.cycle <= end and one.denied and not _gained(manifest, one, mark):
                 result.growth_errors.append(f"the {one.request} of the growing slice {grower} was denied")
     return result
+
+
+def _in_front(manifest: dict[str, Any], result: Result) -> int:
+    """Grants after which the last beat of a request must have come, itself included.
+
+    As many as a port can have under way; if bursts are split, also the pieces of the burst itself, and of one that
+    the port has taken before it and not yet split.
+    """
+    outstanding: int = manifest["fabric"]["outstanding"]
+    if manifest["fabric"]["isolation"] != "strict":
+        return outstanding
+    return outstanding + 2 * max((len(whole.pieces) for whole in result.wholes), default=1)
 
 
 def _in_both(mark: dict[str, Any], quiet: Result) -> bool:

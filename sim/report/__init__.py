@@ -152,7 +152,7 @@ def _run(result: Result) -> dict[str, Any]:
     return {
         "name": result.trace.name,
         "cycles": result.trace.cycles,
-        "requests": len(result.asked),
+        "requests": len(result.wholes),
         "denied": sum(one.denied for one in result.asked),
         "accesses": sum(len(accesses) for accesses in result.accesses),
         "rekeys": len(result.reference.rekeys),
