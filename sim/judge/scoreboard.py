@@ -54,7 +54,7 @@ def _compare(asked: Asked, access: Request, target: str, findings: Findings) -> 
     request = asked.request
     if request.write and not _same_beats(asked, access):
         findings.add("delivery", access.cycle, f"{target} got other data or strobes than the {request} gave")
-    if asked.cut:
+    if asked.cut or request.end == FOREVER:
         return
     if access.end == FOREVER or request.end < access.end:
         findings.add("responses", request.end, f"the {request} was answered before {target} had answered")
