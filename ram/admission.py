@@ -81,8 +81,9 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
       that passed the request over, and each port of its own class may have gone once: ``(P + 2) * N`` grants.
 
     One more is under way when the request comes. A grant lasts as long as its burst, at most `grant_beats`, one per
-    cycle. A burst that the card splits stands there once for each piece. Assumes that the target takes a beat in every cycle, and counts from when the request is the first of its
-    port: what stands in front of it on its own port, and the answer's way back, are not part of it.
+    cycle. A burst that the card splits stands there once for each piece. Assumes that the target takes a beat in every
+    cycle, and counts from when the request is the first of its port: what stands in front of it on its own port, and
+    the answer's way back, are not part of it.
     """
     fabric = card.fabric
     connected = card.targets[card.target[target]].initiators
