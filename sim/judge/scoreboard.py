@@ -72,7 +72,7 @@ class _Matcher:
     """Finds for each access at a target the request or piece that it came from.
 
     An access bears its source: the index of the initiator, in the low `source_bits` of its ID. Which request it is,
-    its address, shape and slice must tell; of several alike, the first with the same data.
+    its address, shape and slice must tell; of several alike, the first with the same data whose turn it is in its ID.
     """
 
     def __init__(self, asked: Iterable[Asked], targets: int, source_bits: int) -> None:
@@ -90,16 +90,21 @@ class _Matcher:
         """The request, taken from the list; None if nobody asked for this access."""
         source = access.id & self.mask
         waiting = self.waiting[target, source, access.write]
-        found = None
+        best, found = (False, False), None
+        earlier: set[int] = set()
         for place, (asked, outcome) in enumerate(waiting):
             if asked.request.cycle > access.cycle:
                 break
-            if asked.access is None and _fits(asked.request, outcome, access):
-                agrees = _agrees(asked, access)
-                if found is None or agrees:
-                    found = place
-                if agrees:
+            if asked.access is not None:
+                continue
+            if _fits(asked.request, outcome, access):
+                rank = _agrees(asked, access), asked.request.id not in earlier
+                if found is None or rank > best:
+                    best, found = rank, place
+                if all(rank):
                     break
+            if not asked.refusals:
+                earlier.add(asked.request.id)
         if found is None:
             return None
         asked = waiting[found][0]

@@ -41,6 +41,10 @@ def story() -> Synthetic:
     first = card.cycle
     card.access("host", False, 0x1008, 6, id=0, at=first)
     card.access("host", False, 0x1108, 5, id=1, at=first + 6, there=6)
+    first = card.cycle
+    card.access("host", False, 0x1004, 1, id=0, at=first, there=14)
+    card.access("host", False, 0x1008, 1, id=0, at=first + 1, there=16)
+    card.access("host", False, 0x1008, 1, id=1, at=first + 2)  # overtakes two of another ID, one of them its like
     card.access("core", False, 0x1010, 6)  # not its own: SLVERR
     card.access("core", True, 0x1020, [9] * 6)
     card.access("host", False, 0x5000, 6)  # nowhere: DECERR
@@ -70,11 +74,11 @@ def test_right_run_is_green(tmp_path: Path) -> None:
     judgement = judge(story(), tmp_path)
     assert {verdict.check: verdict.detail for verdict in judgement.verdicts if not verdict.passed} == {}
     result = judgement.results["run"]
-    assert len(result.wholes) == 21
+    assert len(result.wholes) == 24
     pieces = [(len(whole.pieces), sum(piece.denied for piece in whole.pieces)) for whole in result.wholes]
     assert pieces[:4] == [(2, 2)] * 4
     assert pieces[4:] == [
-        (3, 0), (3, 0), (1, 0), (1, 0), (2, 0), (2, 0), (2, 0), (2, 2), (2, 2), (2, 2), (2, 2), (2, 2), (1, 1),
+        (3, 0), (3, 0), (1, 0), (1, 0), (2, 0), (2, 0), (2, 0), (1, 0), (1, 0), (1, 0), (2, 2), (2, 2), (2, 2), (2, 2), (2, 2), (1, 1),
         *[(3, 2), (3, 2)], (2, 0), (2, 2),
     ]  # fmt: skip
     rights = [access.id & 3 for accesses in result.accesses for access in accesses]
@@ -227,10 +231,11 @@ def wrong_source(card: Synthetic) -> None:
 
 
 def slot_used_twice(card: Synthetic) -> None:
-    """Two pieces of a read are under way with one ID."""
-    (one, _), (other, _) = _at(card, "bank", "AR", 0x1010), _at(card, "bank", "AR", 0x1020)
-    events = card.events["bank", "AR"]
-    _rename(card, events[other][1], events[one][1], other)
+    """Two pieces of a write are under way with one ID, and are answered in order all the same."""
+    (one, _), (other, cycle) = _at(card, "bank", "AW", 0x1000), _at(card, "bank", "AW", 0x1010)
+    identity = card.events["bank", "AW"][one][1]
+    _set(card, "bank", "AW", other, field0=identity)
+    _set(card, "bank", "B", _after(card, "bank", "B", cycle + 4), field0=identity)
 
 
 def scrubber_with_slot(card: Synthetic) -> None:
