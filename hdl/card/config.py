@@ -70,7 +70,7 @@ class FabricConfig(_Model):
         "request leaves, lets a write leave when its data is there, and splits long bursts.",
     )
     chunk: Annotated[Literal[1, 2, 4, 8, 16], Whole] = Field(
-        16,
+        8,
         description="Beats of the pieces into which `isolation: strict` splits INCR bursts.",
     )
     fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(

@@ -139,9 +139,9 @@ def _hitless(builder: _Builder, found: Comparison, skipped: set[str]) -> None:
     for number, (before, after) in sorted(found.stalls.items()):
         shown.append(figure(f"slice {number}: longest stall, unchanged", before, "cycles"))
         shown.append(figure(f"slice {number}: longest stall, growing", after, "cycles"))
-        if after > max(before, found.stall_bound):
+        if after > max(before, found.growth_bound):
             wrong.append(f"slice {number} stalled for {after} cycles while it grew, {before} otherwise")
-    shown.append(figure("bound", found.stall_bound, "cycles"))
+    shown.append(figure("bound", found.growth_bound, "cycles"))
     if not found.stalls:
         wrong.append("no slice grew")
     builder.add("hitless_growth", "G4", wrong, shown)

@@ -31,8 +31,9 @@ class Comparison:
         What happened to bystanders' requests in the changed run only.
     added : int
         Most cycles that a bystander's request took longer than in the quiet run.
-    bound, stall_bound : int
-        Most cycles that it may take longer; longest stall in a busy card whatever changes.
+    bound, stall_bound, growth_bound : int
+        Most cycles that it may take longer; longest wait for one grant in a busy card; longest stall of a port in a
+        busy card whatever changes: a write that is split has one answer for all its pieces.
     stalls : dict
         By growing slice: its longest stall in the quiet run and in the changed one.
     """
@@ -48,6 +49,7 @@ class Comparison:
     added: int = 0
     bound: int = 0
     stall_bound: int = 0
+    growth_bound: int = 0
     stalls: dict[int, tuple[int, int]] = field(default_factory=dict)
     growth_errors: list[str] = field(default_factory=list)
 
@@ -187,6 +189,8 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
     lengths = (one.request.length + 1 for one in changed.asked if one.target in reached)
     rivals = max((len(manifest["targets"][target]["initiators"]) for target in reached), default=1)
     result.stall_bound = rivals * max(lengths, default=BURST_BEATS) + manifest["fabric"]["scrub_beats"]
+    whole = max((one.whole.length + 1 for one in changed.asked if one.target in reached), default=BURST_BEATS)
+    result.growth_bound = rivals * whole + manifest["fabric"]["scrub_beats"]
     result.bound = _in_front(manifest, changed) * result.stall_bound
 
     for mark in transitions:

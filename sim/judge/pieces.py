@@ -7,9 +7,12 @@ Only the legality of a burst, the order of its answers and its one write respons
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .bursts import DECERR, INCR, OKAY, SLVERR
+from .bursts import BOUNDARY, DECERR, INCR, OKAY, SLVERR
 from .reference import NOBODY, Outcome
 from .transactions import FOREVER, Request
+
+LONGEST_EXCLUSIVE = 16
+"""Beats of the longest exclusive burst (IHI 0022H, A7.2.4)."""
 
 
 @dataclass(eq=False)
@@ -92,23 +95,25 @@ class Whole:
 def split(request: Request, fabric: dict[str, Any]) -> list[Request]:
     """The pieces of a burst on a card with this fabric: the burst itself, unless the card splits it.
 
-    An INCR burst that is not exclusive and has more than `chunk` beats becomes pieces of `chunk` beats, the last with
-    the rest. The first begins at the burst's address, the others where a beat begins. A piece of a read ends with its
-    last beat, one of a write with the response to the whole burst.
+    An INCR burst of more than `chunk` beats becomes pieces of `chunk` beats, the last with the rest, unless it is
+    exclusive and has no more than the 16 that AXI allows it. The first begins at the burst's address, the others where
+    a beat begins. A piece of a read ends with its last beat, one of a write with the response to the whole burst.
     """
     beats, chunk = request.length + 1, fabric["chunk"]
-    if fabric["isolation"] != "strict" or request.burst != INCR or request.lock or beats <= chunk:
+    exclusive = request.lock and beats <= LONGEST_EXCLUSIVE
+    if fabric["isolation"] != "strict" or request.burst != INCR or beats <= chunk or exclusive:
         return [request]
     aligned = request.address >> request.size << request.size
+    page = request.address // BOUNDARY * BOUNDARY
     pieces = []
     for number, first in enumerate(range(0, beats, chunk)):
         length = min(chunk, beats - first)
         own = slice(first, first + length)
-        address = aligned + (first << request.size) if number else request.address
+        address = page + (aligned + (first << request.size)) % BOUNDARY if number else request.address
         piece = replace(
             request,
             piece=number,
-            address=address % (1 << fabric["address_width"]),
+            address=address,
             length=length - 1,
             beats=request.beats[own],
             beat_cycles=request.beat_cycles[own],

@@ -72,7 +72,8 @@ class _Matcher:
     """Finds for each access at a target the request or piece that it came from.
 
     An access bears its source: the index of the initiator, in the low `source_bits` of its ID. Which request it is,
-    its address, shape and slice must tell; of several alike, the first with the same data whose turn it is in its ID.
+    its address, shape and slice must tell; of several alike, the first with the same data whose turn it is in its ID, and
+    that was not answered yet: a denied request must not be taken for one like it that comes later.
     """
 
     def __init__(self, asked: Iterable[Asked], targets: int, source_bits: int) -> None:
@@ -90,7 +91,7 @@ class _Matcher:
         """The request, taken from the list; None if nobody asked for this access."""
         source = access.id & self.mask
         waiting = self.waiting[target, source, access.write]
-        best, found = (False, False), None
+        best, found = (False, False, False), None
         earlier: set[int] = set()
         for place, (asked, outcome) in enumerate(waiting):
             if asked.request.cycle > access.cycle:
@@ -98,7 +99,7 @@ class _Matcher:
             if asked.access is not None:
                 continue
             if _fits(asked.request, outcome, access):
-                rank = _agrees(asked, access), asked.request.id not in earlier
+                rank = access.cycle <= asked.request.end, _agrees(asked, access), asked.request.id not in earlier
                 if found is None or rank > best:
                     best, found = rank, place
                 if all(rank):
