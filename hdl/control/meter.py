@@ -35,7 +35,7 @@ class Meter(wiring.Component):
     A snapshot copies the counters while the sequencer visits the slices, when none of them changes. All counts of a
     context are of one cycle; those of two contexts differ by less than a rotation. The longest latency starts anew with
     each snapshot. Events of a context without owner count nowhere. A context's owner must stay for
-    ``meter_period + 5`` cycles after its last event, so that the event counts for the slice that caused it.
+    ``meter_period + SETTLING`` cycles after its last event, so that the event counts for the slice that caused it.
 
     Counters and tokens are cleared in the first rotation after reset, in which there are no owners. Contracts are kept
     in distributed RAM: they are what was last written, also after a reset.

@@ -11,7 +11,7 @@ from .tally import MOST_LENGTH
 
 RATE_BITS = 24
 BURST_BITS = 16
-SETTLING = 5
+SETTLING = 6
 """A charge is seen by the context that it is for at most ``meter_period + SETTLING`` cycles after its request."""
 
 
