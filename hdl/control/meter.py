@@ -1,5 +1,8 @@
 """The meter: budgets and counters of all slices, kept by one rotating sequencer."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -131,10 +134,10 @@ class Meter(wiring.Component):
                         sampled.owned.eq(getattr(self, f"owner_owned{context.index}")),
                     ]
         tallies = self._tallies(m, visit)
-        with m.Switch(visit):
-            for initiator, (read, write) in zip(plan.initiators, tallies, strict=True):
-                with m.Case(*(context.index for context in initiator.contexts)):
-                    m.d.sync += [sampled_read.eq(read.counts), sampled_write.eq(write.counts)]
+        m.d.comb += [
+            sampled_read.eq(reduce(or_, [read.counts.as_value() for read, _ in tallies])),
+            sampled_write.eq(reduce(or_, [write.counts.as_value() for _, write in tallies])),
+        ]
 
         # Stage 2: what has come since the last visit.
         running = data.StructLayout({name: tally[name].shape for name in RUNNING})

@@ -54,7 +54,7 @@ class Tally(wiring.Component):
     visited : In(1), visited_context : In
         The meter takes the counts of this context in this cycle.
     counts : Out(tally_layout)
-        Counts of `visited_context`.
+        What the meter has taken, in the cycle after; else zero, so that those of several tallies need only be ORed.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
@@ -102,10 +102,14 @@ class Tally(wiring.Component):
             latencies.then.eq(self.then),
             latencies.visited.eq(self.visited),
             latencies.visited_context.eq(self.visited_context),
-            self.counts.lengths.eq(sent.shown.lengths),
-            self.counts.requests.eq(sent.shown.requests),
-            self.counts.denials.eq(denied.shown),
-            self.counts.stalls.eq(stalled.shown),
-            self.counts.longest.eq(latencies.longest),
         ]
+        m.d.sync += self.counts.eq(0)
+        with m.If(self.visited):
+            m.d.sync += [
+                self.counts.lengths.eq(sent.shown.lengths),
+                self.counts.requests.eq(sent.shown.requests),
+                self.counts.denials.eq(denied.shown),
+                self.counts.stalls.eq(stalled.shown),
+                self.counts.longest.eq(latencies.longest),
+            ]
         return m
