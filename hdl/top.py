@@ -1,7 +1,8 @@
 """The card's fabric: every part in its place. Follow :meth:`Card.elaborate` to see who talks to whom."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .axi_ports import axi_members, flat
@@ -148,14 +149,15 @@ class Card(wiring.Component):
 
     def _connect_targets(self, m: Module) -> None:
         plan, bank, plane = self.plan, self.bank, self.data_plane
+        first, last = (self._range_end(m, register) for register in ("FIRST", "LAST"))
         for t, (target, rekey) in enumerate(zip(plan.targets, self.rekeys, strict=True)):
             control = getattr(plane, target.name)
             m.d.comb += [
                 control.drain.eq(Cat(rekey.drain, self.barrier.drain[t])),
                 Cat(rekey.drained, self.barrier.drained[t]).eq(control.drained),
                 rekey.command.eq(bank.strobe("target", t, "REKEY")),
-                rekey.first.eq(bank.field("target", t, "FIRST", "granule")),
-                rekey.last.eq(bank.field("target", t, "LAST", "granule")),
+                rekey.first.eq(first),
+                rekey.last.eq(last),
                 rekey.key.eq(bank.field("target", t, "REKEY", "key")),
                 rekey.scrub.eq(bank.field("target", t, "REKEY", "scrub")),
                 bank.field("target", t, "STATUS", "phase").eq(rekey.phase),
@@ -180,6 +182,22 @@ class Card(wiring.Component):
             plane.rights_key.eq(bank.key_member),
             plane.rights_slices.eq(bank.stored_value),
         ]
+
+    def _range_end(self, m: Module, register: str) -> Value:
+        """FIRST or LAST of the target that the bank's access is for: the only one that can get a command now."""
+        bank = self.bank
+        depth = max(16, 1 << len(bank.target_member))  # distributed RAM comes 16 deep
+        m.submodules[f"range_{register.lower()}"] = copy = Memory(
+            shape=self.plan.physical_granule_bits, depth=depth, init=[]
+        )
+        write, read = copy.write_port(), copy.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(bank.write_strobe("target", register)),
+            write.addr.eq(bank.target_member),
+            write.data.eq(bank.stored_value),
+            read.addr.eq(bank.target_member),
+        ]
+        return read.data
 
     def _connect_handover(self, m: Module) -> None:
         plan, bank = self.plan, self.bank

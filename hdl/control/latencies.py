@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ..bus.queue import following
 from ..fabric import layouts
 from ..plan.plan import Initiator, Plan
 from .cells import Cells
@@ -89,15 +90,14 @@ class Latencies(wiring.Component):
             find.en.eq(1),
             find.addr.eq(events.done_ticket),
         ]
-        m.d.sync += [
-            newest.eq(newest + events.accepted),
-            entering.eq(entering + events.entered),
-            oldest.eq(oldest + (events.sent & events.sent_first)),
-        ]
+        entering_next = Mux(events.entered, following(entering), entering)
+        m.d.sync += entering.eq(entering_next)
         with m.If(events.sent & events.sent_first):
-            m.d.sync += of_burst.eq(leave.data)
+            m.d.sync += [oldest.eq(following(oldest)), of_burst.eq(leave.data)]
         with m.If(events.dropped):
-            m.d.sync += newest.eq(entering + events.entered)
+            m.d.sync += newest.eq(entering_next)
+        with m.Elif(events.accepted):
+            m.d.sync += newest.eq(following(newest))
 
         found = Signal()
         registered = Signal()
