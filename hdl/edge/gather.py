@@ -159,6 +159,6 @@ class GatherResponses(wiring.Component):
             parts.pop.eq(self.i.valid & self.i.ready & parts.known),
         ]
         with m.If(parts.pop):
-            m.d.sync += earlier.word_select(identity, 2).eq(Mux(parts.head.final | ~response[1], 0, response))
+            m.d.sync += earlier.word_select(identity, 2).eq(Mux(parts.head.final, 0, response))
         wiring.connect(m, b.o, wiring.flipped(self.o))
         return m

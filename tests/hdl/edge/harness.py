@@ -38,13 +38,11 @@ class Run:
         return self.memory.seen
 
 
-def play(
-    dut, seed, reads, writes, *, pace=(0.7, 0.7), outstanding=16, judged=None, forgiving=False, serial=False, watch=None
-) -> Run:
+def play(dut, seed, reads, writes, *, pace=(0.7, 0.7), outstanding=16, judged=None, watch=None, **behaviour) -> Run:
     """Send everything through `dut` (its `up` and `down`), and compare answers and memory.
 
     `pace` is the share of cycles in which the manager and the memory do something on a channel; `watch` is called
-    with each beat of R.
+    with each beat of R; `behaviour` is the memory's.
     """
     run = Run()
     rng = Random(seed)
@@ -64,7 +62,7 @@ def play(
             judged=judged,
             watch=watch,
         )
-        run.memory = memory = Memory(ctx, dut.down, rng, contents, pace=pace[1], forgiving=forgiving, serial=serial)
+        run.memory = memory = Memory(ctx, dut.down, rng, contents, pace=pace[1], **behaviour)
         allowed = list(manager.writes)
         while not manager.finished:
             memory.drive()

@@ -233,10 +233,15 @@ class Memory:
         In order, writes and reads each.
     illegal : list of Burst
         Which AXI forbids on this bus; answered with DECERR, as the fabric does. An error unless `forgiving`.
+
+    With `data_first` it takes no write address before it has data, which AXI allows (IHI 0022H, A3.3.1).
     """
 
-    def __init__(self, ctx, bus, rng: Random, memory: bytearray, *, pace=0.7, forgiving=False, serial=False) -> None:
+    def __init__(
+        self, ctx, bus, rng: Random, memory: bytearray, *, pace=0.7, forgiving=False, serial=False, data_first=False
+    ) -> None:
         self.rng, self.pace, self.bytes, self.forgiving, self.serial = rng, pace, memory, forgiving, serial
+        self.data_first = data_first
         self.width = len(bus.wdata) // 8
         self.ar, self.aw, self.w, self.b, self.r = (Channel(ctx, bus, name) for name in FIELDS)
         self.reading: dict[int, deque[Asked]] = defaultdict(deque)
@@ -255,7 +260,9 @@ class Memory:
         """First half of a cycle."""
         rng = self.rng
         for channel in (self.ar, self.aw, self.w):
-            channel.accept(rng.random() < self.pace)
+            channel.accept(
+                rng.random() < self.pace and (channel is not self.aw or bool(self.early) or not self.data_first)
+            )
         ids = [identity for identity, queue in self.reading.items() if queue]
         if self.r.driven is None:
             offers = ids and rng.random() < self.pace

@@ -89,6 +89,11 @@ def test_an_exclusive_access_stays_one_if_it_stays_one_burst():
             assert {burst.lock for _, burst in run.seen} == {int(answer == EXOKAY)}
 
 
+def test_a_memory_may_wait_for_data_before_it_takes_an_address():
+    writes = random_bursts(Random(1), 40, 16, 4, base=HALF, most=8)
+    play(Narrow(port(128), data_width=32, depth=4), 1, [], writes, data_first=True)
+
+
 def test_idle_lanes_show_nothing_of_others():
     """Bytes below an unaligned start come from no earlier beat, of whoever."""
     seen = []

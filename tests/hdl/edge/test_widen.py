@@ -52,6 +52,11 @@ def test_a_beat_per_cycle(beats):
     assert [bare(burst) for what, burst in run.seen if what == "read"] == [bare(burst) for burst in reads]
 
 
+def test_a_memory_may_wait_for_data_before_it_takes_an_address():
+    writes = random_bursts(Random(1), 60, 4, 4, base=HALF, most=8)
+    play(Widen(port(32), data_width=64, depth=4), 1, [], writes, data_first=True)
+
+
 def test_the_wide_side_is_wider():
     with pytest.raises(ValueError, match="Data width must be more than 64 bits, not 64"):
         Widen(port(64), data_width=64, depth=4)
