@@ -12,11 +12,6 @@ from ..plan.plan import Initiator, Plan, Target
 from .chain import Chain, initiator_chain, outer_signature, target_chain
 
 
-def differs(plan: Plan, port: Initiator | Target) -> bool:
-    """Whether a port is not what the data plane has, so that it needs adapters."""
-    return plan.edge(port) != plan.fabric_edge(port)
-
-
 def _inner_members(plan: Plan, port: Initiator | Target) -> dict[str, wiring.Member]:
     """The AXI4 signals of the data plane's side of a port, named as there."""
     return {name: member for name, member in axi_members(plan).items() if name.startswith(f"{port.name}_")}
@@ -35,7 +30,7 @@ def edge_members(plan: Plan) -> dict[str, wiring.Member]:
     """All AXI4 and AXI4-Lite ports of a card, as what is attached sees them."""
     members: dict[str, wiring.Member] = {}
     for port in (*plan.initiators, *plan.targets):
-        if differs(plan, port):
+        if plan.differs(port):
             signature = outer_signature(plan.edge(port), _inner_signature(plan, port))
             members |= flat(port.name, signature, manager=isinstance(port, Target))
         else:
@@ -59,7 +54,7 @@ def connect_edges(
     """
     held: dict[int, Value] = {}
     for port in (*plan.initiators, *plan.targets):
-        if not differs(plan, port):
+        if not plan.differs(port):
             for name, member in _inner_members(plan, port).items():
                 outside, inside = getattr(top, name), getattr(plane, name)
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)

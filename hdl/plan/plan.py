@@ -194,6 +194,10 @@ class Plan:
         """What a port has at the edge of the card, nothing left open. Adapters make up for what differs."""
         return port.edge.on(self.fabric_edge(port))
 
+    def differs(self, port: Initiator | Target) -> bool:
+        """Whether a port is not what the fabric has, so that it needs adapters."""
+        return self.edge(port) != self.fabric_edge(port)
+
     @property
     def user_bits(self) -> int:
         """AxUSER bits of the initiator ports; the widest host decides."""

@@ -229,7 +229,7 @@ async def traffic(dut: Any) -> None:
 
 
 async def strangers(bench: Bench) -> None:
-    """The other slice gets errors and zeros instead of what the first one wrote: adapters are no way round the check."""
+    """The other slice gets errors and zeros, not what the first one wrote: adapters are no way round the check."""
     port = bench.initiators["slim"]
     window = bench.manifest["fabric"]["window_granules"] * GRANULE
     for base in range(GRANULE, window, GRANULE):
