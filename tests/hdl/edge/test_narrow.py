@@ -8,6 +8,7 @@ import pytest
 from hdl.bus import axi
 from hdl.edge.narrow import Narrow
 from sim.bench.burst import FIXED, INCR, WRAP, Burst, illegal_bursts
+from tests.hdl.harness import simulate
 
 from .harness import PAGE, PAGES, play, random_bursts
 from .models import DECERR, EXOKAY
@@ -92,6 +93,31 @@ def test_an_exclusive_access_stays_one_if_it_stays_one_burst():
 def test_a_memory_may_wait_for_data_before_it_takes_an_address():
     writes = random_bursts(Random(1), 40, 16, 4, base=HALF, most=8)
     play(Narrow(port(128), data_width=32, depth=4), 1, [], writes, data_first=True)
+
+
+def test_a_request_is_held_until_its_last_part_has_gone():
+    """A hand-over of its context waits for that: the rest would go to the slice that comes after."""
+    dut = Narrow(port(128), data_width=32, depth=4)
+    seen = []
+
+    async def bench(ctx):
+        ctx.set(dut.up.aruser, 2)
+        ctx.set(dut.up.arsize, 4)
+        ctx.set(dut.up.arlen, 2)
+        ctx.set(dut.up.arburst, FIXED)
+        ctx.set(dut.up.arvalid, 1)
+        ctx.set(dut.down.arready, 1)
+        for cycle in range(5):
+            parts = ctx.get(dut.down.arvalid)
+            seen.append((parts, ctx.get(dut.ar_held), ctx.get(dut.ar_user) if ctx.get(dut.ar_held) else None))
+            await ctx.tick()
+            ctx.set(dut.up.arvalid, 0)
+            ctx.set(dut.up.aruser, 1)
+            ctx.set(dut.down.arready, cycle != 1)
+
+    simulate(dut, bench)
+    assert seen == [(1, 0, None), (1, 1, 2), (1, 1, 2), (1, 1, 2), (0, 0, None)]
+    assert dut.up.signature.user_width == 2
 
 
 def test_idle_lanes_show_nothing_of_others():
