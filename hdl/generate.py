@@ -66,7 +66,7 @@ def harness_verilog(plan: Plan) -> str:
     Refusal
         A port is not what the fabric has; the generators and memories are.
     """
-    for port in (*plan.initiators, *plan.targets):
+    for port in plan.ports:
         if plan.differs(port):
             raise Refusal(f"{plan.card}: no traffic for {port.name!r}, which differs from the fabric; measure without")
     from .traffic.harness import Harness

@@ -29,7 +29,7 @@ def _inner_signature(plan: Plan, port: Initiator | Target) -> axi.Signature:
 def edge_members(plan: Plan) -> dict[str, wiring.Member]:
     """All AXI4 and AXI4-Lite ports of a card, as what is attached sees them."""
     members: dict[str, wiring.Member] = {}
-    for port in (*plan.initiators, *plan.targets):
+    for port in plan.ports:
         if plan.differs(port):
             signature = outer_signature(plan.edge(port), _inner_signature(plan, port))
             members |= flat(port.name, signature, manager=isinstance(port, Target))
@@ -53,7 +53,7 @@ def connect_edges(
         whose last part has not gone to the data plane. They are not drained.
     """
     held: dict[int, Value] = {}
-    for port in (*plan.initiators, *plan.targets):
+    for port in plan.ports:
         if not plan.differs(port):
             for name, member in _inner_members(plan, port).items():
                 outside, inside = getattr(top, name), getattr(plane, name)

@@ -12,22 +12,22 @@ LITE_WIDTHS = (32, 64)
 
 @dataclass(frozen=True)
 class Edge:
-    """A port as what is attached sees it; None stands for what the fabric has.
+    """A port as what is attached sees it; 0 stands for what the fabric has.
 
     Members
     -------
     protocol : str
         ``axi4`` or ``axi4lite``.
-    data_width, id_width : int or None
+    data_width, id_width : int
         In bits; AXI4-Lite has 0 ID bits.
-    outstanding : int or None
+    outstanding : int
         Requests that an initiator port may have outstanding in each direction.
     """
 
     protocol: str = "axi4"
-    data_width: int | None = None
-    id_width: int | None = None
-    outstanding: int | None = None
+    data_width: int = 0
+    id_width: int = 0
+    outstanding: int = 0
 
     @property
     def lite(self) -> bool:
@@ -83,7 +83,7 @@ def initiator_edge(config: CardConfig, name: str) -> Edge:
     ):
         if given is not None and given > most:
             raise Misfit((*location, what), f"{given} is more than the fabric's {most}; give at most {most}")
-    return Edge(own.protocol, own.data_width, own.id_width, own.outstanding)
+    return Edge(own.protocol, own.data_width or 0, own.id_width or 0, own.outstanding or 0)
 
 
 def target_edge(config: CardConfig, name: str) -> Edge:
@@ -97,4 +97,4 @@ def target_edge(config: CardConfig, name: str) -> Edge:
     own = config.targets[name]
     if own.protocol == LITE:
         _check_lite(config, ("targets", name), own)
-    return Edge(own.protocol, own.data_width, own.id_width)
+    return Edge(own.protocol, own.data_width or 0, own.id_width or 0)

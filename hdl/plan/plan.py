@@ -184,6 +184,11 @@ class Plan:
         """ID bits at the target ports: the source, and above it the slot if the fabric has slots."""
         return self.source_bits + (self.slot_bits if self.strict else 0)
 
+    @property
+    def ports(self) -> tuple[Initiator | Target, ...]:
+        """All AXI ports of the fabric, initiators first."""
+        return (*self.initiators, *self.targets)
+
     def fabric_edge(self, port: Initiator | Target) -> Edge:
         """What the fabric itself has at a port."""
         if isinstance(port, Initiator):

@@ -203,7 +203,7 @@ async def traffic(dut: Any) -> None:
     names = [target["name"] for target in manifest["targets"]]
     share = len(bench.initiators)
     places: list[Place] = []
-    workers = []
+    workers: list[Any] = []
     for number, (name, port) in enumerate(bench.initiators.items()):
         for identity, region in enumerate(found):
             offset, place_base = region.granule * GRANULE, region.base
