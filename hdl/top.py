@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .axi_ports import axi_members, flat
+from .axi_ports import flat
 from .bus import axi
 from .control.bank import Bank
 from .control.barrier import Barrier
@@ -15,6 +15,7 @@ from .control.lane_switch import LANE_BITS, LaneSwitch
 from .control.meter import Meter
 from .control.rekey import Rekey
 from .control.window_fill import WindowFill
+from .edge.ports import connect_edges, edge_members
 from .fabric.data_plane import PLANES, DataPlane
 from .plan.blocks import INTERRUPTS, register_map
 from .plan.manifest import manifest
@@ -52,7 +53,7 @@ class Card(wiring.Component):
     Members
     -------
     <initiator>_<AXI4 signal>, <target>_<AXI4 signal>
-        An AXI4 port each, named as in the card description.
+        An AXI4 or AXI4-Lite port each, named as in the card description.
     control_<AXI4-Lite signal>
         The register port, for the RAM alone.
     interrupt : Out(1)
@@ -67,7 +68,7 @@ class Card(wiring.Component):
         control = axi.LiteSignature(address_width=self.registers.address_bits)
         super().__init__(
             {
-                **axi_members(plan),
+                **edge_members(plan),
                 **flat("control", control, manager=False),
                 "interrupt": Out(1),
                 **_attached_members(plan),
@@ -88,9 +89,8 @@ class Card(wiring.Component):
         for target in plan.targets:
             self.rekeys.append(Rekey(plan, target))
             m.submodules[f"rekey_{target.name}"] = self.rekeys[-1]
-        for name, member in axi_members(plan).items():
-            outside, inside = getattr(self, name), getattr(self.data_plane, name)
-            m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+        isolate = [handover.isolate for handover in self.handovers]
+        self.held = connect_edges(m, plan, self, self.data_plane, isolate)
         self._connect_control_port(m)
         self._connect_meter(m)
         self._connect_initiators(m)
@@ -134,10 +134,11 @@ class Card(wiring.Component):
         plan, meter = self.plan, self.meter
         for port, handover in zip(plan.initiators, self.handovers, strict=True):
             control = getattr(self.data_plane, port.name)
+            drained = control.drained & ~self.held[port.index] if port.index in self.held else control.drained
             m.d.comb += [
                 getattr(meter, f"read{port.index}").eq(control.read_events),
                 getattr(meter, f"write{port.index}").eq(control.write_events),
-                handover.drained.eq(control.drained),
+                handover.drained.eq(drained),
                 control.isolate.eq(handover.isolate),
             ]
             for context in port.contexts:

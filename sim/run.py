@@ -214,6 +214,9 @@ def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Se
     say(f"{name}: generating (seed {seed})")
     generate(card, out)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    for port in (*manifest["initiators"], *manifest["targets"]):
+        if port["protocol"] != "axi4":
+            raise Refusal(f"{card}: the scenarios know no {port['protocol']}, which {port['name']!r} has; make it axi4")
     sources = [out / f"{name}.v", write_recorder(manifest, out)]
     say(f"{name}: building the simulation")
     built = build_simulation(sources, name, out.parent / CACHE, waves=waves)
