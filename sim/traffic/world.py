@@ -82,9 +82,13 @@ class World:
             await desk.tell(port, plane, **({"run": 1} | settings))
 
     async def memories(self, rng: Random) -> None:
-        """Let memories answer as they like: in stretches, out of order between sources, interleaved."""
+        """Let memories answer as they like: in stretches, some of them out of order between sources and interleaved.
+
+        Which of them do that stays: a memory that changes its order while it owes answers would give wrong ones.
+        """
         for target in range(len(self.card.targets)):
-            await self.desk.memory(target, scatter=rng.randrange(2), pauses=rng.choice((0, 0, 0, 40, 160)))
+            scatter = Random(f"{self.seed}/{target}").randrange(2)
+            await self.desk.memory(target, scatter=scatter, pauses=rng.choice((0, 0, 0, 40, 160)))
 
     def _bases(self, port: int) -> dict[str, int]:
         result: dict[str, int] = {}

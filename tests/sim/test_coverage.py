@@ -14,7 +14,7 @@ CHUNK = 16
 RESPONSES = {"OKAY": 0, "SLVERR": 2, "DECERR": 3}
 
 
-def draw(number: int, data_bytes: int, function=even_burst):
+def draw(number, data_bytes, function=even_burst):
     """Sample that many random transactions, with every outcome."""
     rng = Random(7)
     port = SimpleNamespace(size_max=data_bytes.bit_length() - 1, targets_before={})
