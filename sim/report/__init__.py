@@ -165,8 +165,10 @@ def _number(value: float | int) -> str:
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.3f}"
 
 
-def write_report(manifest: dict[str, Any], judgement: Judgement, path: Path) -> Path:
-    """Write the page to `path`; returns it."""
+def write_report(
+    manifest: dict[str, Any], judgement: Judgement, path: Path, variety: dict[str, Any] | None = None
+) -> Path:
+    """Write the page to `path`; returns it. `variety` is what :func:`sim.coverage.collect` has found."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -175,7 +177,7 @@ def write_report(manifest: dict[str, Any], judgement: Judgement, path: Path) -> 
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "figure": figure_text, "slice_colour": svg.colour}
-    page = environment.get_template(TEMPLATE).render(_context(manifest, judgement))
+    page = environment.get_template(TEMPLATE).render(_context(manifest, judgement) | {"variety": variety})
     part = path.with_suffix(".part")
     part.write_text(page, encoding="utf-8")
     part.replace(path)

@@ -174,4 +174,5 @@ MUTANTS = (
     Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
     Mutant("wrong slice at the target", "", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
     Mutant("strobes are ignored", "", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
+    Mutant("a bit of the data flips", "", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
 )
