@@ -72,8 +72,8 @@ class _Matcher:
     """Finds for each access at a target the request or piece that it came from.
 
     An access bears its source: the index of the initiator, in the low `source_bits` of its ID. Which request it is,
-    its address, shape and slice must tell; of several alike, the first with the same data whose turn it is in its ID, and
-    that was not answered yet: a denied request must not be taken for one like it that comes later.
+    its address, shape and slice must tell; of several alike, the first with the same data whose turn it is in its ID,
+    and that was not answered yet: a denied request must not be taken for one like it that comes later.
     """
 
     def __init__(self, asked: Iterable[Asked], targets: int, source_bits: int) -> None:
