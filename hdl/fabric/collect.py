@@ -117,7 +117,7 @@ class Collect(wiring.Component):
             self.freed_slot.eq(pick.slot),
             self.done.eq(leaves),
             self.done_info.eq(info),
-            # What nobody is offered reads as zero: nothing of an earlier owner, or of another context, stays on the wires.
+            # What nobody is offered reads as zero: nothing of an earlier owner stays on the wires.
             self.o.payload.id.eq(Mux(self.o.valid, info.id, 0)),
         ]
         if self.write:
