@@ -45,7 +45,7 @@ class Bench:
                 model: Any = AxiLiteMaster(AxiLiteBus.from_prefix(dut, port["name"]), dut.clk, dut.rst)
                 assert model.write_if.width == port["data_width"]
             else:
-                model = Initiator(dut, port, index)
+                model = Initiator(dut, port, index, manifest["fabric"]["chunk"])
                 assert (8 * model.width, model.ids) == (port["data_width"], 1 << port["id_width"])
             self.initiators[port["name"]] = model
         for port in manifest["targets"]:
