@@ -189,8 +189,8 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
     lengths = (one.request.length + 1 for one in changed.asked if one.target in reached)
     rivals = max((len(manifest["targets"][target]["initiators"]) for target in reached), default=1)
     result.stall_bound = rivals * max(lengths, default=BURST_BEATS) + manifest["fabric"]["scrub_beats"]
-    whole = max((one.whole.length + 1 for one in changed.asked if one.target in reached), default=BURST_BEATS)
-    result.growth_bound = rivals * whole + manifest["fabric"]["scrub_beats"]
+    pieces = (len(whole.pieces) for whole in changed.wholes)
+    result.growth_bound = max(pieces, default=1) * result.stall_bound
     result.bound = _in_front(manifest, changed) * result.stall_bound
 
     for mark in transitions:

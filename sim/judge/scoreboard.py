@@ -99,7 +99,8 @@ class _Matcher:
             if asked.access is not None:
                 continue
             if _fits(asked.request, outcome, access):
-                rank = access.cycle <= asked.request.end, _agrees(asked, access), asked.request.id not in earlier
+                is_open = access.cycle <= min(asked.request.end, asked.request.cut)
+                rank = is_open, _agrees(asked, access), asked.request.id not in earlier
                 if found is None or rank > best:
                     best, found = rank, place
                 if all(rank):

@@ -185,7 +185,7 @@ STRICT_MUTANTS = (
     Mutant(
         "drain does not wait for answers",
         r"egress_(read|write)",
-        _assign("passes"),
+        _assign("behind"),
         "1'h0",
         ("isolation",),
         ("revocation",),
