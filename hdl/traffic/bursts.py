@@ -22,9 +22,9 @@ def shape_layout() -> data.StructLayout:
 def beat_offset(shape: data.View, number: Value) -> Value:
     """Offset in the page of beat `number` (IHI 0022H, A3.4.1)."""
     step = (number << shape.size)[:OFFSET_BITS]
-    inside = ((1 << shape.size) - 1)[:OFFSET_BITS]
+    aligned = (shape.offset >> shape.size) << shape.size
     wrapped = (((shape.length + 1) << shape.size) - 1)[:OFFSET_BITS]
-    incremented = ((shape.offset & ~inside) + step)[:OFFSET_BITS]
+    incremented = (aligned + step)[:OFFSET_BITS]
     turned = (shape.offset & ~wrapped) | ((shape.offset + step) & wrapped)
     moving = Mux(shape.burst == Burst.WRAP, turned, incremented)
     return Mux((number == 0) | (shape.burst == Burst.FIXED), shape.offset, moving)[:OFFSET_BITS]

@@ -9,11 +9,12 @@ from ..bus import axi
 from ..plan.plan import Initiator, Plan
 from .bursts import shape_layout
 from .plane import TrafficPlane, place_bits
+from .replay import ENTRIES, Replay, entry_layout
 from .settings import REGIONS, SLOTS, settings_layout
 
 
 class TrafficGenerator(wiring.Component):
-    """Both planes, and what was last written in each place.
+    """Both planes, the program that they can replay, and what was last written in each place.
 
     Members
     -------
@@ -28,6 +29,9 @@ class TrafficGenerator(wiring.Component):
         The statistic that is asked for.
     idle : Out(1)
         Nothing is outstanding.
+    replay_store, replay_at, replay_entry, replay_start, replay_loop : In
+        See :class:`Replay`; both planes need the setting `replay`, and the limit is that of the reads.
+    replay_ended, replay_cycles : Out
     """
 
     def __init__(self, plan: Plan, initiator: Initiator, seed: int) -> None:
@@ -51,6 +55,13 @@ class TrafficGenerator(wiring.Component):
                 "statistic": In(5),
                 "value": Out(32),
                 "idle": Out(1),
+                "replay_store": In(1),
+                "replay_at": In(range(ENTRIES)),
+                "replay_entry": In(entry_layout()),
+                "replay_start": In(1),
+                "replay_loop": In(1),
+                "replay_ended": Out(1),
+                "replay_cycles": Out(32),
             }
         )
 
@@ -102,8 +113,26 @@ class TrafficGenerator(wiring.Component):
             self.value.eq(Mux(self.statistic_plane, writes.value, reads.value)),
             self.idle.eq(outstanding == 0),
         ]
+        self._replay(m, reads, writes)
         self._connect(m, reads, writes)
         return m
+
+    def _replay(self, m: Module, reads: TrafficPlane, writes: TrafficPlane) -> None:
+        m.submodules.replay = replay = Replay()
+        for name in ("store", "at", "entry", "start", "loop"):
+            m.d.comb += getattr(replay, name).eq(getattr(self, f"replay_{name}"))
+        m.d.comb += [
+            replay.limit.eq(reads.settings.limit),
+            replay.made.eq((reads.makes & reads.settings.replay) | (writes.makes & writes.settings.replay)),
+            replay.read_ends.eq(reads.ends & reads.settings.replay),
+            replay.write_ends.eq(writes.ends & writes.settings.replay),
+            reads.replay_place.eq(replay.place),
+            reads.replay_ready.eq(replay.read),
+            writes.replay_place.eq(replay.place),
+            writes.replay_ready.eq(replay.write),
+            self.replay_ended.eq(replay.ended),
+            self.replay_cycles.eq(replay.cycles),
+        ]
 
     def _connect(self, m: Module, reads: TrafficPlane, writes: TrafficPlane) -> None:
         port = self.port

@@ -7,13 +7,19 @@ from amaranth.lib.wiring import In, Out
 from ..axi_ports import flat
 from ..bus import axi
 from ..plan.blocks import register_map
-from ..plan.plan import Plan
+from ..plan.plan import Plan, Target
 from ..top import Card
 from .generator import TrafficGenerator
 from .memory import TrafficMemory
+from .replay import ENTRIES, entry_layout
 
-WORDS = 1 << 13
-"""Words of each memory: 64 KiB at 64 bits."""
+MOST_WORDS = 1 << 17
+"""Of a memory that is simulated: 1 MiB at 64 bits."""
+
+
+def words(plan: Plan, target: Target) -> int:
+    """Words of the memory behind a target: all of it, unless it is larger than any test uses."""
+    return min(1 << (target.address_bits - plan.size_max), MOST_WORDS)
 
 
 class Harness(wiring.Component):
@@ -33,6 +39,15 @@ class Harness(wiring.Component):
     statistic_port, statistic_plane, statistic : In
     value : Out(32)
     idle : Out(initiators)
+    replay_store, replay_port, replay_at, replay_entry : In
+        Fills the program of a generator, see :class:`Replay`; the port is an initiator's index.
+    replay_start : In(initiators)
+        These begin, all in the same cycle.
+    replay_loop : In(1)
+        For all generators at once.
+    replay_ended : Out(initiators)
+    replay_cycles : Out(32)
+        Of the generator `replay_port`.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -59,6 +74,14 @@ class Harness(wiring.Component):
                 "statistic": In(5),
                 "value": Out(32),
                 "idle": Out(len(plan.initiators)),
+                "replay_store": In(1),
+                "replay_port": In(8),
+                "replay_at": In(range(ENTRIES)),
+                "replay_entry": In(entry_layout().size),
+                "replay_start": In(len(plan.initiators)),
+                "replay_loop": In(1),
+                "replay_ended": Out(len(plan.initiators)),
+                "replay_cycles": Out(32),
             }
         )
 
@@ -77,6 +100,7 @@ class Harness(wiring.Component):
         m.d.comb += self.interrupt.eq(wires["interrupt"])
 
         values = []
+        replay_cycles = []
         for port in plan.initiators:
             generator = TrafficGenerator(plan, port, seed=port.index + 1)
             m.submodules[f"generator_{port.name}"] = generator
@@ -91,12 +115,22 @@ class Harness(wiring.Component):
                 generator.statistic_plane.eq(self.statistic_plane),
                 generator.statistic.eq(self.statistic),
                 self.idle[port.index].eq(generator.idle),
+                generator.replay_store.eq(self.replay_store & (self.replay_port == port.index)),
+                generator.replay_at.eq(self.replay_at),
+                generator.replay_entry.eq(self.replay_entry),
+                generator.replay_start.eq(self.replay_start[port.index]),
+                generator.replay_loop.eq(self.replay_loop),
+                self.replay_ended[port.index].eq(generator.replay_ended),
             ]
             values.append(generator.value)
+            replay_cycles.append(generator.replay_cycles)
             self._connect(m, wires, port.name, generator.port)
-        m.d.comb += self.value.eq(Array(values)[self.statistic_port])
+        m.d.comb += [
+            self.value.eq(Array(values)[self.statistic_port]),
+            self.replay_cycles.eq(Array(replay_cycles)[self.replay_port]),
+        ]
         for target in plan.targets:
-            memory = TrafficMemory(plan, target, WORDS, seed=100 + target.index)
+            memory = TrafficMemory(plan, target, words(plan, target), seed=100 + target.index)
             m.submodules[f"memory_{target.name}"] = memory
             self._settings(m, target, memory)
             self._connect(m, wires, target.name, memory.port)

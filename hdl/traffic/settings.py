@@ -36,6 +36,7 @@ SETTINGS: dict[str, int] = {
     "reluctance": 8,  # in how many cycles of 256 no response is taken
     "user": 8,
     "expect": 2,  # response of a request that is right
+    "replay": 1,  # places and times come from the program, not from `pattern`, `region_*` and `pause_mask`
 }
 """Name and width. ``base0`` to ``base7``, the first window granules of the regions, come after them."""
 

@@ -73,7 +73,15 @@ class Desk:
     async def boot(self) -> None:
         """Reset, and wait until every granule has the key of nobody."""
         self.dut.rst.value = 1
-        for name in ("write_setting", "target_write", "measure", "clear"):
+        for name in (
+            "write_setting",
+            "target_write",
+            "measure",
+            "clear",
+            "replay_store",
+            "replay_start",
+            "replay_loop",
+        ):
             getattr(self.dut, name).value = 0
         Clock(self.dut.clk, CLOCK_PERIOD, unit="ns").start()
         await self.cycles(RESET_CYCLES)
