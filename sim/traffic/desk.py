@@ -18,6 +18,7 @@ from ..bench.registers import Registers
 
 RESET_CYCLES = 8
 READ, WRITE = 0, 1
+REPLAY = ("replay_store", "replay_start", "replay_loop")
 NAMES = (*SETTINGS, *(f"base{n}" for n in range(REGIONS)))
 IDLE: dict[str, int] = {
     "check": 1, "pattern": 1, "slot_mask": 63, "slot_bits": 6, "bursts": 0b010, "id_mask": 15, "limit": 32,
@@ -73,15 +74,7 @@ class Desk:
     async def boot(self) -> None:
         """Reset, and wait until every granule has the key of nobody."""
         self.dut.rst.value = 1
-        for name in (
-            "write_setting",
-            "target_write",
-            "measure",
-            "clear",
-            "replay_store",
-            "replay_start",
-            "replay_loop",
-        ):
+        for name in ("write_setting", "target_write", "measure", "clear", *REPLAY):
             getattr(self.dut, name).value = 0
         Clock(self.dut.clk, CLOCK_PERIOD, unit="ns").start()
         await self.cycles(RESET_CYCLES)

@@ -128,3 +128,15 @@ def read_trace(path: Path) -> Trace:
 def stored(name: str) -> Trace:
     """A trace that ships."""
     return read_trace(TRACES / f"{name}{SUFFIX}")
+
+
+def main() -> None:
+    """Print what the shipped traces hold, as rows of the table in ``docs/traffic.md``."""
+    for name in NAMES:
+        trace = stored(name)
+        writes = sum(request.write for request in trace.requests)
+        print(f"| {name} | {len(trace.requests)} | {writes} | {trace.pages} | {trace.header['instructions']} |")
+
+
+if __name__ == "__main__":
+    main()
