@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hdl.card import find_card, known_cards
-from hdl.files import build_folder
+from hdl.files import build_folder, write_text
 from hdl.generate import generate, harness_verilog
 from hdl.plan import plan_card
 
@@ -39,12 +39,14 @@ def run(card: Path, out: Path, settings: dict[str, Any]) -> dict[str, Any]:
         The simulation did not come to its end, for instance because the card is too small.
     """
     folder = out / "replay"
-    generate(card, folder)
+    harness, manifest, result = folder / "harness.v", folder / "manifest.json", folder / "result.json"
+    if generate(card, folder):
+        harness.unlink(missing_ok=True)  # it comes from the same sources
     plan = plan_card(card)
     # The harness asks the card for its ports and does not build it.
     warnings.simplefilter("ignore", UnusedElaboratable)
-    harness, manifest, result = folder / "harness.v", folder / "manifest.json", folder / "result.json"
-    harness.write_text(harness_verilog(plan), encoding="utf-8")
+    if not harness.is_file():
+        write_text(harness, harness_verilog(plan))
     built = build_simulation([folder / f"{plan.card}.v", harness], "harness", out.parent / CACHE)
     result.unlink(missing_ok=True)
     told = folder / "settings.json"
