@@ -31,6 +31,9 @@ sim: $(READY) ## generate the card, run every scenario on it, print the verdicts
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
+soak: $(READY) ## millions of checked transactions and 200 changes with twins (a quarter of an hour); build/<card>/soak.json
+	@$(HARDSLICE) soak $(CARD) $(if $(SEED),--seed $(SEED))
+
 bench: $(READY) $(VENV)/bench ## measure a card (CARD=bench4): area, clock, cycles, throughput; write build/<card>/bench.json
 	@$(HARDSLICE) bench $(if $(filter file default,$(origin CARD)),bench4,$(CARD))
 
@@ -86,7 +89,8 @@ $(READY): pyproject.toml .ci/constraints.txt
 	@echo 'import os, sys; sys.pycache_prefix = os.path.abspath(os.path.join(sys.prefix, os.pardir, "cache", "python"))' \
 		> "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/bytecode.pth"
 	@echo "set-up 2/3: build tools"
-	@$(call install,hatchling)
+# setuptools: python-constraint, which cocotb-coverage needs, comes as source.
+	@$(call install,hatchling setuptools)
 	@echo "set-up 3/3: hardslice and its pinned packages (half a minute)"
 	@$(call install,--no-build-isolation --editable '.[dev]')
 	$(call check,test -n "$$($(BIN)/python -m find_libpython)",cocotb needs a shared libpython: apt-get install libpython3-dev)

@@ -8,10 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from .bus import axi
 from .fabric.egress import Egress
+from .fabric.egress_strict import StrictEgress
 from .fabric.ingress_read import IngressRead
 from .fabric.ingress_write import IngressWrite
 from .plan.plan import Plan
 
+AnyEgress = Egress | StrictEgress
 ADDRESS_FIELDS = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "user")
 
 
@@ -38,7 +40,7 @@ def axi_members(plan: Plan) -> dict[str, wiring.Member]:
         signature = axi.Signature(
             data_width=plan.data_width,
             address_width=target.address_bits,
-            id_width=plan.source_bits,
+            id_width=plan.target_id_bits,
             user_width=plan.slice_bits,
         )
         members |= flat(target.name, signature, manager=True)
@@ -82,14 +84,14 @@ def connect_initiator(m: Module, top: wiring.Component, name: str, read: Ingress
     ]
 
 
-def connect_target(m: Module, top: wiring.Component, name: str, read: Egress, write: Egress) -> None:
+def connect_target(m: Module, top: wiring.Component, name: str, read: AnyEgress, write: AnyEgress) -> None:
     """Between an egress and its target's AXI signals."""
     port = _Port(top, name)
     for channel, egress in (("ar", read), ("aw", write)):
         request = egress.address.payload
         values = {
             "valid": egress.address.valid,
-            "id": egress.source,
+            "id": egress.identity,
             "addr": request.address,
             "len": request.length,
             "size": request.size,

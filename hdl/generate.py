@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from .errors import Refusal
 from .exports import FORMATS, SUFFIXES, export_registers, notice
 from .files import write_texts
 from .plan import Plan, manifest, plan_card
@@ -58,7 +59,16 @@ def data_plane_verilog(plan: Plan) -> str:
 
 
 def harness_verilog(plan: Plan) -> str:
-    """Traffic generators and memories around the card, as module ``harness``; the card itself is not in it."""
+    """Traffic generators and memories around the card, as module ``harness``; the card itself is not in it.
+
+    Raises
+    ------
+    Refusal
+        A port is not what the fabric has; the generators and memories are.
+    """
+    for port in plan.ports:
+        if plan.differs(port):
+            raise Refusal(f"{plan.card}: no traffic for {port.name!r}, which differs from the fabric; measure without")
     from .traffic.harness import Harness
 
     return _convert(plan, Harness(plan), "harness", f"Traffic for {plan.card}.")

@@ -1,10 +1,11 @@
 """The card's fabric: every part in its place. Follow :meth:`Card.elaborate` to see who talks to whom."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .axi_ports import axi_members, flat
+from .axi_ports import flat
 from .bus import axi
 from .control.bank import Bank
 from .control.barrier import Barrier
@@ -14,6 +15,7 @@ from .control.lane_switch import LANE_BITS, LaneSwitch
 from .control.meter import Meter
 from .control.rekey import Rekey
 from .control.window_fill import WindowFill
+from .edge.ports import connect_edges, edge_members
 from .fabric.data_plane import PLANES, DataPlane
 from .plan.blocks import INTERRUPTS, register_map
 from .plan.manifest import manifest
@@ -51,7 +53,7 @@ class Card(wiring.Component):
     Members
     -------
     <initiator>_<AXI4 signal>, <target>_<AXI4 signal>
-        An AXI4 port each, named as in the card description.
+        An AXI4 or AXI4-Lite port each, named as in the card description.
     control_<AXI4-Lite signal>
         The register port, for the RAM alone.
     interrupt : Out(1)
@@ -66,7 +68,7 @@ class Card(wiring.Component):
         control = axi.LiteSignature(address_width=self.registers.address_bits)
         super().__init__(
             {
-                **axi_members(plan),
+                **edge_members(plan),
                 **flat("control", control, manager=False),
                 "interrupt": Out(1),
                 **_attached_members(plan),
@@ -87,9 +89,8 @@ class Card(wiring.Component):
         for target in plan.targets:
             self.rekeys.append(Rekey(plan, target))
             m.submodules[f"rekey_{target.name}"] = self.rekeys[-1]
-        for name, member in axi_members(plan).items():
-            outside, inside = getattr(self, name), getattr(self.data_plane, name)
-            m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+        isolate = [handover.isolate for handover in self.handovers]
+        self.held = connect_edges(m, plan, self, self.data_plane, isolate)
         self._connect_control_port(m)
         self._connect_meter(m)
         self._connect_initiators(m)
@@ -133,10 +134,11 @@ class Card(wiring.Component):
         plan, meter = self.plan, self.meter
         for port, handover in zip(plan.initiators, self.handovers, strict=True):
             control = getattr(self.data_plane, port.name)
+            drained = control.drained & ~self.held[port.index] if port.index in self.held else control.drained
             m.d.comb += [
                 getattr(meter, f"read{port.index}").eq(control.read_events),
                 getattr(meter, f"write{port.index}").eq(control.write_events),
-                handover.drained.eq(control.drained),
+                handover.drained.eq(drained),
                 control.isolate.eq(handover.isolate),
             ]
             for context in port.contexts:
@@ -148,14 +150,15 @@ class Card(wiring.Component):
 
     def _connect_targets(self, m: Module) -> None:
         plan, bank, plane = self.plan, self.bank, self.data_plane
+        first, last = (self._range_end(m, register) for register in ("FIRST", "LAST"))
         for t, (target, rekey) in enumerate(zip(plan.targets, self.rekeys, strict=True)):
             control = getattr(plane, target.name)
             m.d.comb += [
                 control.drain.eq(Cat(rekey.drain, self.barrier.drain[t])),
                 Cat(rekey.drained, self.barrier.drained[t]).eq(control.drained),
                 rekey.command.eq(bank.strobe("target", t, "REKEY")),
-                rekey.first.eq(bank.field("target", t, "FIRST", "granule")),
-                rekey.last.eq(bank.field("target", t, "LAST", "granule")),
+                rekey.first.eq(first),
+                rekey.last.eq(last),
                 rekey.key.eq(bank.field("target", t, "REKEY", "key")),
                 rekey.scrub.eq(bank.field("target", t, "REKEY", "scrub")),
                 bank.field("target", t, "STATUS", "phase").eq(rekey.phase),
@@ -180,6 +183,22 @@ class Card(wiring.Component):
             plane.rights_key.eq(bank.key_member),
             plane.rights_slices.eq(bank.stored_value),
         ]
+
+    def _range_end(self, m: Module, register: str) -> Value:
+        """FIRST or LAST of the target that the bank's access is for: the only one that can get a command now."""
+        bank = self.bank
+        depth = max(16, 1 << len(bank.target_member))  # distributed RAM comes 16 deep
+        m.submodules[f"range_{register.lower()}"] = copy = Memory(
+            shape=self.plan.physical_granule_bits, depth=depth, init=[]
+        )
+        write, read = copy.write_port(), copy.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(bank.write_strobe("target", register)),
+            write.addr.eq(bank.target_member),
+            write.data.eq(bank.stored_value),
+            read.addr.eq(bank.target_member),
+        ]
+        return read.data
 
     def _connect_handover(self, m: Module) -> None:
         plan, bank = self.plan, self.bank

@@ -7,7 +7,10 @@ from .manifest import Card
 from .units import format_bytes, format_rate, format_time
 
 MOST_BEATS = 256
-"""Longest AXI burst (IHI 0022H, A3.4.1); version 1 does not split bursts, so one grant may last as long."""
+"""Longest AXI burst (IHI 0022H, A3.4.1); on a card that does not split bursts one grant may last as long."""
+
+MOST_BEATS_UNSPLIT = 16
+"""Longest burst that no card splits: WRAP, FIXED, or exclusive (IHI 0022H, A3.4.1 and A7.2.4)."""
 
 SCRUB_CLASS = 0
 """Class of the scrubber, which zeroes memory before it changes owner."""
@@ -62,6 +65,11 @@ def rate_registers(card: Card, qos: Qos) -> tuple[int, int, int]:
     return rate, 1, beats
 
 
+def grant_beats(card: Card) -> int:
+    """Most beats that one grant of an arbiter may last: those of the longest burst that the card does not split."""
+    return max(card.fabric.chunk, MOST_BEATS_UNSPLIT) if card.fabric.isolation == "strict" else MOST_BEATS
+
+
 def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> int:
     """Cycles for which a request of a slice may stand at a target's arbiter before its grant, at worst.
 
@@ -72,9 +80,10 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
     - otherwise only the grants that ignore classes are sure. There every other port may go first, each after P grants
       that passed the request over, and each port of its own class may have gone once: ``(P + 2) * N`` grants.
 
-    One more is under way when the request comes. A grant lasts as long as its burst, at most 256 beats, one per
-    cycle. Assumes that the target takes a beat in every cycle, and counts from when the request is the first of its
-    port: what stands in front of it on its own port, and the answer's way back, are not part of it.
+    One more is under way when the request comes. A grant lasts as long as its burst, at most `grant_beats`, one per
+    cycle. A burst that the card splits stands there once for each piece. Assumes that the target takes a beat in every
+    cycle, and counts from when the request is the first of its port: what stands in front of it on its own port, and
+    the answer's way back, are not part of it.
     """
     fabric = card.fabric
     connected = card.targets[card.target[target]].initiators
@@ -90,7 +99,7 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
         grants = (fabric.patience + 2) * (len(connected) + 1)
     else:
         grants = equals + 1 + equals // fabric.patience
-    return (grants + 1) * MOST_BEATS
+    return (grants + 1) * grant_beats(card)
 
 
 def _classes_at(card: Card, inventory: Inventory, target: str) -> dict[int, set[int]]:

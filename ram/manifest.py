@@ -21,7 +21,10 @@ class Frozen(BaseModel):
 
 
 class Fabric(Frozen):
-    """Numbers of the fabric: sizes in bytes, widths in bits, `clock` in hertz, `budget_period` in cycles."""
+    """Numbers of the fabric: sizes in bytes, widths in bits, `clock` in hertz, `budget_period` in cycles.
+
+    With `isolation` ``strict`` bursts of more than `chunk` beats are split.
+    """
 
     data_width: int
     address_width: int
@@ -31,6 +34,8 @@ class Fabric(Frozen):
     classes: int
     granule: int
     window_granules: int
+    isolation: str
+    chunk: int
     clock: int
     scrub_beats: int
     patience: int

@@ -70,6 +70,20 @@ def replay(
     return int(run(path, requests=requests, pace=pace, limit=limit, bank=bank))
 
 
+@simulation.command()
+def soak(
+    card: hdl.cli.Card,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 1,
+    transactions: Annotated[int, typer.Option(min=0, help="Checked transactions; 0 for none.")] = 10_000_000,
+    changes: Annotated[int, typer.Option(min=0, help="Changes compared with an undisturbed twin; 0 for none.")] = 200,
+) -> int:
+    """Load all ports of a card by the million while its slices change; exit code 1 if anything is wrong."""
+    path = find_card(card)
+    from sim.soak import main as run
+
+    return int(run(path, seed, transactions, changes))
+
+
 for verbs in (hdl.cli.app, ram.cli.app, simulation):
     app.add_typer(verbs)
 for descriptions in (hdl.cli.schema, ram.cli.schema):

@@ -1,6 +1,7 @@
 """The recorder: a simulation-only Verilog module, bound to a card, that writes down what happens at its ports.
 
-It sees what a logic analyser on the card's pins would see, no internal signal. With ``+trace=<folder>`` it writes:
+It sees what a logic analyser on the card's pins would see, no internal signal; only at a port with adapters it looks
+between them and the data plane, where widths and IDs are those of the fabric. With ``+trace=<folder>`` it writes:
 
 ``events.txt``
     A line for each handshake, ``<cycle> <port> <channel> <fields>``, and for each change of a signal beside AXI,
@@ -51,6 +52,22 @@ def axi_signals(manifest: dict[str, Any], port: str) -> Ports:
         for field in ("valid", "ready", *fields, *extra):
             signals[f"{port}_{channel}{field}"] = widths[field]
     return signals
+
+
+def adapted(manifest: dict[str, Any]) -> list[str]:
+    """Names of the ports that are not what the fabric has, so that adapters stand between them and the data plane."""
+    fabric = manifest["fabric"]
+    own = {"protocol": "axi4", "data_width": fabric["data_width"]}
+    sides = {
+        "initiators": own | {"id_width": fabric["id_width"], "outstanding": fabric["outstanding"]},
+        "targets": own | {"id_width": fabric["target_id_width"]},
+    }
+    return [
+        port["name"]
+        for side, usual in sides.items()
+        for port in manifest[side]
+        if any(port[name] != value for name, value in usual.items())
+    ]
 
 
 def lite_signals(manifest: dict[str, Any]) -> Ports:
@@ -188,8 +205,15 @@ def recorder(manifest: dict[str, Any]) -> str:
     ]
     for name in initiators:
         body += _waves(name, axi_signals(manifest, name) | sides.get(name, {}))
-    body += ["endmodule", "", f"bind {card} {card}_recorder recorder (.*);", ""]
+    watched = [signal for name in adapted(manifest) for signal in axi_signals(manifest, name)]
+    body += ["endmodule", "", f"bind {card} {card}_recorder recorder ({_bindings(watched)});", ""]
     return "\n".join(body)
+
+
+def _bindings(watched: list[str]) -> str:
+    """Connections of the recorder: pins by name, and for the signals in `watched` the wires behind the adapters."""
+    inside = [f".{signal}({port}_inside_{field})" for signal in watched for port, _, field in [signal.rpartition("_")]]
+    return ", ".join([".*", *inside])
 
 
 def write_recorder(manifest: dict[str, Any], directory: Path) -> Path:

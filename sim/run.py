@@ -17,6 +17,7 @@ from hdl.files import build_folder
 from hdl.generate import generate
 from hdl.plan import plan_card
 
+from . import coverage
 from .build import BuiltSimulation, build_simulation
 from .cocotb_run import SimulationError
 from .judge import Judgement, judge
@@ -175,6 +176,14 @@ def _note_seconds(judgement: Judgement, out: Path, seconds: float, *, first: boo
     write_json(judgement.verdicts, out / "sim.json")
 
 
+def _variety(manifest: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Functional coverage of all runs together; written to the card's folder."""
+    numbers = coverage.Numbers(manifest["fabric"]["data_width"] // 8, manifest["fabric"]["chunk"])
+    result = coverage.collect(sorted((out / TRACES).glob(f"*/{coverage.FILE}")), numbers)
+    (out / coverage.FILE).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return result
+
+
 def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Sequence[str] | None = None) -> int:
     """Generate, build, simulate and judge a card; write ``sim.json`` and ``report.html`` into its build folder.
 
@@ -214,6 +223,9 @@ def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Se
     say(f"{name}: generating (seed {seed})")
     generate(card, out)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    for port in (*manifest["initiators"], *manifest["targets"]):
+        if port["protocol"] != "axi4":
+            raise Refusal(f"{card}: the scenarios know no {port['protocol']}, which {port['name']!r} has; make it axi4")
     sources = [out / f"{name}.v", write_recorder(manifest, out)]
     say(f"{name}: building the simulation")
     built = build_simulation(sources, name, out.parent / CACHE, waves=waves)
@@ -227,8 +239,10 @@ def main(card: Path, seed: int | None = None, waves: bool = False, scenarios: Se
     say("judging")
     judgement = judge(manifest, out / TRACES, out, command)
     _note_seconds(judgement, out, time.monotonic() - started + _set_up_seconds(), first=bool(built.seconds))
-    report = write_report(manifest, judgement, out / "report.html")
+    variety = _variety(manifest, out)
+    report = write_report(manifest, judgement, out / "report.html", variety)
     console.print(table(judgement.verdicts))
+    say(f"random traffic: {variety['hit']} of {variety['bins']} bins hit, holes in {out / coverage.FILE}")
     say(f"report: {report}")
     say(f"reproduce with: {command}")
     return 0 if complete and judgement.passed else 1

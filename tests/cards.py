@@ -100,6 +100,8 @@ def random_cards(
         targets[f"{kind[0]}_{index}"] = {"kind": kind, "size": granule * draw(st.integers(1, granules))}
     description: Description = {"card": "sample", "fabric": fabric, "initiators": initiators, "targets": targets}
     sources, sinks = list(initiators), list(targets)
+    for port in (*initiators.values(), *targets.values()):
+        port |= draw(_edges(fabric, port))
     if draw(st.booleans()):
         lanes = draw(st.integers(1, 32))
         devices = {}
@@ -112,6 +114,24 @@ def random_cards(
     if draw(st.booleans()):
         description["connectivity"] = _sparse(draw, sources, sinks)
     return description
+
+
+@st.composite
+def _edges(draw: st.DrawFn, fabric: dict[str, Any], port: dict[str, Any]) -> dict[str, Any]:
+    """What a port may have that the fabric does not; half of the ports have nothing."""
+    if draw(st.booleans()):
+        return {}
+    edge: dict[str, Any] = {}
+    initiator = "size" not in port
+    if port.get("contexts", 1) == 1 and draw(st.booleans()):
+        edge |= {"protocol": "axi4lite", "data_width": draw(st.sampled_from([32, 64]))}
+    else:
+        edge |= {"data_width": draw(st.sampled_from([32, 64, 128, 256, 512]))}
+        if draw(st.booleans()):
+            edge["id_width"] = draw(st.integers(1, fabric["id_width"] if initiator else 16))
+    if initiator and draw(st.booleans()):
+        edge["outstanding"] = draw(st.integers(1, fabric["outstanding"]))
+    return edge
 
 
 def _sparse(draw: st.DrawFn, sources: list[str], sinks: list[str]) -> dict[str, list[str]]:
@@ -201,6 +221,21 @@ def _resize(size: Callable[[int], int]) -> Callable[[Description], Location]:
         name = next(iter(description["targets"]))
         description["targets"][name]["size"] = size(description["fabric"]["granule"])
         return ("targets", name, "size")
+
+    return spoil
+
+
+def _port(side: str, port: dict[str, Any], wrong: str, fabric: dict[str, Any]) -> Callable[[Description], Location]:
+    """Adds a port that does not go with the fabric, which gets these values; no other port has demands of its own."""
+
+    def spoil(description: Description) -> Location:
+        for other in (*description["initiators"].values(), *description["targets"].values()):
+            for name in ("protocol", "data_width", "id_width", "outstanding"):
+                other.pop(name, None)
+        description.pop("connectivity", None)
+        description["fabric"] |= fabric
+        description[side]["odd"] = port
+        return (side, "odd", wrong)
 
     return spoil
 
@@ -315,6 +350,48 @@ FAULTS = (
         "contexts of a core",
         _set("initiators", "odd", to={"kind": "core", "contexts": 2}, below=("contexts",)),
         ("2", "only a host"),
+    ),
+    Fault(
+        "more IDs than the fabric",
+        _port("initiators", {"kind": "core", "id_width": 8}, "id_width", {"id_width": 2}),
+        ("8", "the fabric's 2", "at most 2"),
+    ),
+    Fault(
+        "more outstanding than the fabric",
+        _port("initiators", {"kind": "core", "outstanding": 5}, "outstanding", {"outstanding": 4}),
+        ("5", "the fabric's 4", "at most 4"),
+    ),
+    Fault(
+        "contexts on AXI4-Lite",
+        _port("initiators", {"kind": "host", "contexts": 2, "protocol": "axi4lite"}, "contexts", {"data_width": 32}),
+        ("2 contexts", "no AxUSER", "make it 1"),
+    ),
+    Fault(
+        "IDs on AXI4-Lite",
+        _port(
+            "targets",
+            {"kind": "memory", "size": "1MiB", "protocol": "axi4lite", "id_width": 1},
+            "id_width",
+            {"data_width": 32},
+        ),
+        ("no IDs", "leave id_width out"),
+    ),
+    Fault(
+        "AXI4-Lite as wide as the fabric",
+        _port("initiators", {"kind": "core", "protocol": "axi4lite"}, "protocol", {"data_width": 128}),
+        ("128 bits", "data_width of 32 or 64"),
+    ),
+    Fault(
+        "wide AXI4-Lite",
+        _port(
+            "targets", {"kind": "memory", "size": "1MiB", "protocol": "axi4lite", "data_width": 256}, "data_width", {}
+        ),
+        ("256 bits", "data_width of 32 or 64"),
+    ),
+    Fault(
+        "other protocol",
+        _port("targets", {"kind": "memory", "size": "1MiB", "protocol": "ahb"}, "protocol", {}),
+        ("'ahb'", "'axi4' or 'axi4lite'"),
     ),
     Fault("target without size", _set("targets", "odd", to={"kind": "memory"}), ("size: is missing",)),
     Fault("size between granules", _resize(lambda granule: granule + 1), ("whole number of granules",)),

@@ -83,16 +83,20 @@ class Signature(wiring.Signature):
 
 
 class LiteSignature(wiring.Signature):
-    """An AXI4-Lite port as its manager sees it; 32-bit data.
+    """An AXI4-Lite port as its manager sees it.
 
     Parameters
     ----------
     address_width : int
         In bits.
+    data_width : int
+        32 or 64 bits, nothing else (IHI 0022H, B1.1.1).
     """
 
-    def __init__(self, *, address_width: int) -> None:
-        self.address_width = address_width
+    def __init__(self, *, address_width: int, data_width: int = 32) -> None:
+        if data_width not in (32, 64):
+            raise ValueError(f"Data width of AXI4-Lite must be 32 or 64 bits, not {data_width!r}")
+        self.address_width, self.data_width = address_width, data_width
         super().__init__(
             {
                 "awvalid": Out(1),
@@ -101,8 +105,8 @@ class LiteSignature(wiring.Signature):
                 "awprot": Out(3),
                 "wvalid": Out(1),
                 "wready": In(1),
-                "wdata": Out(32),
-                "wstrb": Out(4),
+                "wdata": Out(data_width),
+                "wstrb": Out(data_width // 8),
                 "bvalid": In(1),
                 "bready": Out(1),
                 "bresp": In(2),
@@ -112,7 +116,7 @@ class LiteSignature(wiring.Signature):
                 "arprot": Out(3),
                 "rvalid": In(1),
                 "rready": Out(1),
-                "rdata": In(32),
+                "rdata": In(data_width),
                 "rresp": In(2),
             }
         )

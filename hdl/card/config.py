@@ -33,6 +33,8 @@ _NAMED: dict[str, JsonValue] = {"additionalProperties": False}
 Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
 Whole = BeforeValidator(_whole)
 LinkWidth = Annotated[Literal[1, 2, 4, 8, 16], Whole]
+DataWidth = Annotated[Literal[32, 64, 128, 256, 512], Whole]
+Protocol = Literal["axi4", "axi4lite"]
 
 
 class _Model(BaseModel):
@@ -43,11 +45,13 @@ class FabricConfig(_Model):
     """Parameters of the interconnect."""
 
     topology: Literal["crossbar"] = Field("crossbar", description="Arrangement of the switches.")
-    data_width: Annotated[Literal[32, 64, 128, 256, 512], Whole] = Field(
-        64, description="AXI data width of every port, in bits."
+    data_width: DataWidth = Field(
+        64, description="AXI data width of the fabric and of every port that does not say otherwise, in bits."
     )
     address_width: int = Field(32, ge=16, le=64, description="Address width of the initiator ports, in bits.")
-    id_width: int = Field(4, ge=1, le=8, description="AXI ID width of the initiator ports, in bits.")
+    id_width: int = Field(
+        4, ge=1, le=8, description="AXI ID width of the initiator ports that do not say otherwise, in bits."
+    )
     slices: int = Field(description="Number of hardware slices.", ge=1, le=32)
     keys: int = Field(description="Number of protection keys; key 0 belongs to nobody.", ge=2, le=256)
     classes: Annotated[Literal[1, 2, 4, 8], Whole] = Field(
@@ -70,7 +74,7 @@ class FabricConfig(_Model):
         "request leaves, lets a write leave when its data is there, and splits long bursts.",
     )
     chunk: Annotated[Literal[1, 2, 4, 8, 16], Whole] = Field(
-        16,
+        8,
         description="Beats of the pieces into which `isolation: strict` splits INCR bursts.",
     )
     fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(
@@ -86,6 +90,18 @@ class InitiatorConfig(_Model):
     contexts: int = Field(
         1, ge=1, le=64, description="Contexts that share the port, told apart by AxUSER (hosts only)."
     )
+    protocol: Protocol = Field("axi4", description="AXI4, or AXI4-Lite with 32 or 64 bits of data.")
+    data_width: DataWidth | None = Field(None, description="AXI data width of the port; as the fabric's if left out.")
+    id_width: int | None = Field(
+        None, ge=1, le=8, description="AXI ID width of the port, at most the fabric's; as the fabric's if left out."
+    )
+    outstanding: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="Requests that the port may have outstanding, in each direction, at most the fabric's; as the "
+        "fabric's if left out.",
+    )
 
 
 class TargetConfig(_Model):
@@ -99,6 +115,15 @@ class TargetConfig(_Model):
         le=4096,
         description="Beats of reads that the target is asked for ahead of those it has given: at least its latency in "
         "cycles plus 4. The fewer, the shorter everybody waits behind long bursts.",
+    )
+    protocol: Protocol = Field("axi4", description="AXI4, or AXI4-Lite with 32 or 64 bits of data.")
+    data_width: DataWidth | None = Field(None, description="AXI data width of the port; as the fabric's if left out.")
+    id_width: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="AXI ID width of the port. With fewer bits than the fabric needs, IDs are remapped; as the fabric "
+        "needs if left out.",
     )
 
 

@@ -12,7 +12,6 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..fabric import layouts
-from ..fabric.arbiter import RoundRobin
 from ..plan.plan import Plan, bits_for
 
 LEVEL_BITS = 9
@@ -43,8 +42,9 @@ class FaultLog(wiring.Component):
     """Collects denials from all over the card. Nobody ever waits for it.
 
     A source hands over a denial in one cycle and is not asked to wait, so what does not fit is counted: every denial is
-    either in the log or in `lost`. A source has room for one denial; the collector moves one in each cycle, round
-    robin. So a denial is lost if the log is full, or if its source's last one is still waiting for others.
+    either in the log or in `lost`. A source has room for one denial; the collector moves one in each cycle, and passes
+    over no source more than twice for another one. So a denial is lost if the log is full, or if its source's last one
+    is still waiting for others.
 
     Latency: a denial in cycle 0 is in the log in cycle 2 if no other source waits, or is in `lost` by cycle 3.
 
@@ -97,58 +97,67 @@ class FaultLog(wiring.Component):
         m = Module()
         taken = Signal(len(self.sources))
         dropped_at_source = Signal(len(self.sources))
+        any_taken = Signal()
+        room = Signal(len(self.sources))
         full = Signal()
-        collected = self._collect(m, taken, dropped_at_source)
-        self._store(m, collected, taken, full)
+        self._take_turns(m, taken, dropped_at_source, any_taken, room)
+        self._store(m, self._collect(m, taken, room), any_taken, full)
 
         # Adding up many bits takes a cycle of its own.
         dropped = Signal(bits_for(len(self.sources) + 2))
         m.d.sync += [
-            dropped.eq(sum(dropped_at_source, start=Const(0, 1)) + (taken.any() & full)),
+            dropped.eq(sum(dropped_at_source, start=Const(0, 1)) + (any_taken & full)),
             self.lost.eq(self.lost + dropped),
         ]
         return m
 
-    def _collect(self, m: Module, taken: Signal, dropped: Signal) -> data.View:
-        """One waiting denial for each source, and one of them to the log in each cycle."""
+    def _take_turns(self, m: Module, taken: Signal, dropped: Signal, any_taken: Signal, room: Signal) -> None:
+        """One waiting denial goes to the log in each cycle.
+
+        All that wait at some time are a batch, which is served from its lowest source up before the next one is made
+        up: so a source is passed over at most twice by each other one, and no order need be remembered.
+        """
         count = len(self.sources)
-        m.submodules.turn = turn = RoundRobin(count)
         valid = Signal(count)
         waiting = Signal(count)
+        batch = Signal(count)
+        in_batch = Signal()
+        candidates = Signal(count)
+        pool = Signal(count)
+        chosen = Signal(count)
         # The turn of the next cycle is chosen now, among what will be waiting then: so one source can deny in every
-        # cycle.
+        # cycle, and the wide part of the log works from registers.
         m.d.comb += [
-            turn.candidates.eq(valid | (waiting & ~taken)),
-            turn.accept.eq(turn.candidates.any()),
+            *(valid[n].eq(getattr(self, f"source{n}").valid) for n in range(count)),
+            candidates.eq(valid | (waiting & ~taken)),
+            pool.eq(Mux(in_batch, batch, candidates)),
+            chosen.eq(pool & -pool),
+            room.eq(~waiting | taken),
         ]
         m.d.sync += [
-            waiting.eq(turn.candidates),
-            taken.eq(turn.grant),
+            taken.eq(chosen),
+            any_taken.eq(pool.any()),
+            batch.eq(pool & ~chosen),
+            in_batch.eq((pool & ~chosen).any()),
+            waiting.eq(candidates),
             dropped.eq(valid & waiting & ~taken),
         ]
+
+    def _collect(self, m: Module, taken: Signal, room: Signal) -> data.View:
+        """The denial whose turn it is, out of one for each source."""
         collected = Signal(self._entry)
         parts: dict[str, list[Value]] = {name: [] for name, _ in self._entry}
         for n, origin in enumerate(self.sources):
             source = getattr(self, f"source{n}")
-            m.d.comb += valid[n].eq(source.valid)
             known = {origin.place: origin.index, "write": int(origin.write)}
-            # Word 1 is the denial that waits; word 0 is never written and stays zero, so that a source that is not
-            # taken adds nothing to the sum below. That is half of a multiplexer.
             fields = {name: min(width, self._entry[name].width) for name, width in self._told(origin).items()}
-            layout = data.StructLayout(fields)
-            m.submodules[f"waiting{n}"] = memory = Memory(
-                shape=layout, depth=2, init=[], attrs={"ram_style": "distributed"}
-            )
-            write, read = memory.write_port(), memory.read_port(domain="comb")
-            m.d.comb += [
-                write.en.eq(valid[n] & (taken[n] | ~waiting[n])),
-                write.addr.eq(1),
-                *(write.data[name].eq(source.fault[name]) for name in fields),
-                read.addr.eq(taken[n]),
-            ]
+            held = Signal(data.StructLayout(fields), name=f"held{n}")
+            # While there is room it follows the source: a source tells late whether it denies.
+            with m.If(room[n]):
+                m.d.sync += [held[name].eq(source.fault[name]) for name in fields]
             for name in parts:
                 if name in fields:
-                    parts[name].append(read.data[name])
+                    parts[name].append(Value.cast(held[name]) & taken[n].replicate(fields[name]))
                 elif known.get(name):
                     parts[name].append(Mux(taken[n], known[name], 0))
         m.d.comb += [collected[name].eq(reduce(or_, values, Const(0, 1))) for name, values in parts.items()]
@@ -173,7 +182,7 @@ class FaultLog(wiring.Component):
             return {**widths, "address": self.plan.address_width}
         return {**widths, "address": self.plan.physical_bits, "initiator": self.layout["initiator"].width}
 
-    def _store(self, m: Module, collected: data.View, taken: Signal, full: Signal) -> None:
+    def _store(self, m: Module, collected: data.View, any_taken: Signal, full: Signal) -> None:
         """The log itself, a queue; its memory is read asynchronously and becomes distributed RAM."""
         depth = self.plan.fault_log
         m.submodules.log = log = Memory(shape=self._entry, depth=depth, init=[])
@@ -184,7 +193,7 @@ class FaultLog(wiring.Component):
         popped = Signal()
         m.d.comb += [
             full.eq(self.level == depth),
-            pushed.eq(taken.any() & ~full),
+            pushed.eq(any_taken & ~full),
             popped.eq(self.pop & self.pending),
             self.pending.eq(self.level != 0),
             write_port.addr.eq(newest),

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ..bus.queue import following
 from ..fabric import layouts
 from ..plan.plan import Initiator, Plan
 from .cells import Cells
@@ -18,8 +19,8 @@ READ_CYCLES = 2
 class Latencies(wiring.Component):
     """The longest latency of each context since its last visit.
 
-    A request's birth stands in a queue until the request is sent, since requests are sent in the order in which they
-    were accepted, and from then on in a block RAM under the request's ticket.
+    A burst's birth stands in a queue until its first piece is sent, since bursts are sent in the order in which they
+    were accepted, and from then on, for each piece, in a block RAM under the piece's ticket.
 
     Latency: a response counts for the visits of the fourth cycle after it and later ones.
 
@@ -77,6 +78,7 @@ class Latencies(wiring.Component):
         newest = Signal(range(ACCEPTED_MAX))
         entering = Signal(range(ACCEPTED_MAX))
         oldest = Signal(range(ACCEPTED_MAX))
+        of_burst = Signal(layouts.BIRTH_BITS)
         m.d.comb += [
             arrive.en.eq(events.accepted),
             arrive.addr.eq(newest),
@@ -84,17 +86,18 @@ class Latencies(wiring.Component):
             leave.addr.eq(oldest),
             keep.en.eq(events.sent),
             keep.addr.eq(events.sent_ticket),
-            keep.data.eq(leave.data),
+            keep.data.eq(Mux(events.sent_first, leave.data, of_burst)),
             find.en.eq(1),
             find.addr.eq(events.done_ticket),
         ]
-        m.d.sync += [
-            newest.eq(newest + events.accepted),
-            entering.eq(entering + events.entered),
-            oldest.eq(oldest + events.sent),
-        ]
+        entering_next = Mux(events.entered, following(entering), entering)
+        m.d.sync += entering.eq(entering_next)
+        with m.If(events.sent & events.sent_first):
+            m.d.sync += [oldest.eq(following(oldest)), of_burst.eq(leave.data)]
         with m.If(events.dropped):
-            m.d.sync += newest.eq(entering + events.entered)
+            m.d.sync += newest.eq(entering_next)
+        with m.Elif(events.accepted):
+            m.d.sync += newest.eq(following(newest))
 
         found = Signal()
         registered = Signal()

@@ -1,5 +1,8 @@
 """The meter: budgets and counters of all slices, kept by one rotating sequencer."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -35,7 +38,7 @@ class Meter(wiring.Component):
     A snapshot copies the counters while the sequencer visits the slices, when none of them changes. All counts of a
     context are of one cycle; those of two contexts differ by less than a rotation. The longest latency starts anew with
     each snapshot. Events of a context without owner count nowhere. A context's owner must stay for
-    ``meter_period + 5`` cycles after its last event, so that the event counts for the slice that caused it.
+    ``meter_period + SETTLING`` cycles after its last event, so that the event counts for the slice that caused it.
 
     Counters and tokens are cleared in the first rotation after reset, in which there are no owners. Contracts are kept
     in distributed RAM: they are what was last written, also after a reset.
@@ -131,10 +134,10 @@ class Meter(wiring.Component):
                         sampled.owned.eq(getattr(self, f"owner_owned{context.index}")),
                     ]
         tallies = self._tallies(m, visit)
-        with m.Switch(visit):
-            for initiator, (read, write) in zip(plan.initiators, tallies, strict=True):
-                with m.Case(*(context.index for context in initiator.contexts)):
-                    m.d.sync += [sampled_read.eq(read.counts), sampled_write.eq(write.counts)]
+        m.d.comb += [
+            sampled_read.eq(reduce(or_, [read.counts.as_value() for read, _ in tallies])),
+            sampled_write.eq(reduce(or_, [write.counts.as_value() for _, write in tallies])),
+        ]
 
         # Stage 2: what has come since the last visit.
         running = data.StructLayout({name: tally[name].shape for name in RUNNING})

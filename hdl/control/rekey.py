@@ -94,6 +94,9 @@ class Rekey(wiring.Component):
         acceptable = Signal()
         at_end = Signal()
         scrubs = Signal()
+        to_first = Signal()
+        onward = Signal()
+        next_scrubbed = Signal()
         m.d.comb += [
             self.revoke.eq(self.phase != IDLE),
             self.drain.eq((self.phase == DRAIN) | (self.phase == REVOKE) | (self.phase == SETTLE)),
@@ -103,6 +106,8 @@ class Rekey(wiring.Component):
             self.key_value.eq(new_key),
             scrubs.eq(wants_scrub & ~by_handover),
             at_end.eq(self.progress == self.revoke_last),
+            to_first.eq((self.phase == REVOKE) | (self.phase == FLUSH)),
+            onward.eq(((self.phase == GRANT) & ~at_end) | next_scrubbed),
         ]
         if target.device is None:
             m.d.comb += acceptable.eq(
@@ -111,10 +116,11 @@ class Rekey(wiring.Component):
         with m.If(self.command):
             m.d.sync += self.refused.eq((self.phase != IDLE) | ~acceptable)
 
-        scrubbed, nothing_left = self._scrubber(m) if memory else (Const(1), Const(1))
+        scrubbed, nothing_left = self._scrubber(m, at_end, next_scrubbed) if memory else (Const(1), Const(1))
+        with m.If(to_first | onward):
+            m.d.sync += self.progress.eq(Mux(to_first, self.revoke_first, self.progress + 1))
         with m.Switch(self.phase):
             with m.Case(IDLE):
-                m.d.sync += self.progress.eq(self.first)
                 with m.If(self.handover):
                     m.d.sync += [
                         self.phase.eq(REVOKE),
@@ -123,7 +129,6 @@ class Rekey(wiring.Component):
                         wants_scrub.eq(0),
                         self.revoke_first.eq(0),
                         self.revoke_last.eq(target.keyed - 1),
-                        self.progress.eq(0),
                     ]
                 with m.Elif(self.command & acceptable):
                     m.d.sync += [
@@ -145,23 +150,22 @@ class Rekey(wiring.Component):
                     m.d.sync += self.phase.eq(FLUSH)
             with m.Case(FLUSH):
                 with m.If(nothing_left):
-                    m.d.sync += [self.phase.eq(GRANT), self.progress.eq(self.revoke_first)]
+                    m.d.sync += self.phase.eq(GRANT)
                     with m.If(self.failed):
                         m.d.sync += new_key.eq(KEY_NOBODY)
             with m.Case(HOLD):
                 with m.If(self.grant):
                     m.d.sync += self.phase.eq(GRANT)
             with m.Case(GRANT):
-                m.d.sync += self.progress.eq(self.progress + 1)
                 with m.If(at_end):
-                    m.d.sync += [self.phase.eq(SETTLE), self.progress.eq(self.progress)]
+                    m.d.sync += self.phase.eq(SETTLE)
             with m.Case(SETTLE):
                 with m.If(self.drained):
                     m.d.comb += self.finished.eq(1)
                     m.d.sync += self.phase.eq(IDLE)
         return m
 
-    def _scrubber(self, m: Module) -> tuple[Signal, Signal]:
+    def _scrubber(self, m: Module, at_end: Signal, next_scrubbed: Signal) -> tuple[Signal, Signal]:
         """Bursts of zeros over granule `progress` and on; returns "all sent" and "all answered"."""
         plan = self.plan
         burst_bits = exact_log2(SCRUB_BEATS * plan.data_bytes)
@@ -169,6 +173,7 @@ class Rekey(wiring.Component):
         beat = Signal(exact_log2(SCRUB_BEATS))
         sent = Signal()
         burst_end = Signal()
+        granule_end = Signal()
         all_sent = Signal()
         nothing_left = Signal()
         outstanding = Signal(bits_for(plan.outstanding + 2))
@@ -184,7 +189,9 @@ class Rekey(wiring.Component):
             self.scrub_beat.last.eq(beat == SCRUB_BEATS - 1),
             sent.eq(self.scrub_valid & self.scrub_ready),
             burst_end.eq(sent & self.scrub_beat.last),
-            all_sent.eq(burst_end & chunk.all() & (self.progress == self.revoke_last)),
+            granule_end.eq(burst_end & chunk.all()),
+            all_sent.eq(granule_end & at_end),
+            next_scrubbed.eq(granule_end & ~at_end),
             nothing_left.eq(outstanding == 0),
         ]
         m.d.sync += outstanding.eq(outstanding + burst_end - self.scrub_done)
@@ -192,8 +199,6 @@ class Rekey(wiring.Component):
             m.d.sync += beat.eq(beat + 1)
         with m.If(burst_end):
             m.d.sync += chunk.eq(chunk + 1)
-            with m.If(chunk.all() & ~all_sent):
-                m.d.sync += self.progress.eq(self.progress + 1)
         with m.If(self.scrub_done & self.scrub_error):
             m.d.sync += self.failed.eq(1)
         return all_sent, nothing_left

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from amaranth.hdl import Module, Shape, Value
+from amaranth.hdl import Module, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -42,7 +42,8 @@ class Tally(wiring.Component):
     The counts run on for ever and wrap; the meter takes the difference to its last visit, so a visit that meets an
     event loses nothing. Only the longest latency starts anew with a visit.
 
-    Latency: events are counted in the next cycle, latencies in the fourth one.
+    Latency: events are counted in the second cycle after them, latencies in the fifth one: they come late in theirs
+    and are taken into registers first.
 
     Members
     -------
@@ -53,7 +54,7 @@ class Tally(wiring.Component):
     visited : In(1), visited_context : In
         The meter takes the counts of this context in this cycle.
     counts : Out(tally_layout)
-        Counts of `visited_context`.
+        What the meter has taken, in the cycle after; else zero, so that those of several tallies need only be ORed.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
@@ -71,7 +72,9 @@ class Tally(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        plan, events, layout = self.plan, self.events, tally_layout(self.plan)
+        plan, layout = self.plan, tally_layout(self.plan)
+        events = Signal(layouts.meter_events(plan), name="events_before")
+        m.d.sync += events.eq(self.events)
 
         def cells(name: str, shape: Shape | data.StructLayout, context: Value, change: Value) -> Cells:
             result = Cells(shape, self.contexts, plan.user_bits)
@@ -99,10 +102,14 @@ class Tally(wiring.Component):
             latencies.then.eq(self.then),
             latencies.visited.eq(self.visited),
             latencies.visited_context.eq(self.visited_context),
-            self.counts.lengths.eq(sent.shown.lengths),
-            self.counts.requests.eq(sent.shown.requests),
-            self.counts.denials.eq(denied.shown),
-            self.counts.stalls.eq(stalled.shown),
-            self.counts.longest.eq(latencies.longest),
         ]
+        m.d.sync += self.counts.eq(0)
+        with m.If(self.visited):
+            m.d.sync += [
+                self.counts.lengths.eq(sent.shown.lengths),
+                self.counts.requests.eq(sent.shown.requests),
+                self.counts.denials.eq(denied.shown),
+                self.counts.stalls.eq(stalled.shown),
+                self.counts.longest.eq(latencies.longest),
+            ]
         return m

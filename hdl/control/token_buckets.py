@@ -11,7 +11,7 @@ from .tally import MOST_LENGTH
 
 RATE_BITS = 24
 BURST_BITS = 16
-SETTLING = 5
+SETTLING = 6
 """A charge is seen by the context that it is for at most ``meter_period + SETTLING`` cycles after its request."""
 
 
@@ -47,7 +47,7 @@ class TokenBuckets(wiring.Component):
     refill : In(1)
         Puts `rate` in, up to `burst` beats; fills up a slice that is not limited.
     clear : In(1)
-        With `refill`: the bucket was empty.
+        With `refill`: whatever the bucket had, it is full.
     beats : In
         0 without `charge`.
     rate : In(24)
@@ -108,14 +108,14 @@ class TokenBuckets(wiring.Component):
         new = Signal(bucket)
         m.d.comb += [
             read.addr.eq(slice_1),
-            old.eq(Mux(clear_1, 0, read.data.tokens)),
+            old.eq(read.data.tokens),
             new.limited.eq(Mux(refill_1, limited_1, read.data.limited)),
             new.tokens.eq(old + change),
             write.addr.eq(slice_1),
             write.data.eq(new),
             write.en.eq(charge_1 | refill_1),
         ]
-        with m.If(refill_1 & (~limited_1 | (overflow_above < old))):
+        with m.If(refill_1 & (~limited_1 | clear_1 | (overflow_above < old))):
             m.d.comb += new.tokens.eq(full)
 
         # Stage 3: the verdict.

@@ -4,10 +4,11 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..axi_ports import axi_members, connect_initiator, connect_target
+from ..axi_ports import AnyEgress, axi_members, connect_initiator, connect_target
 from ..plan.plan import Initiator, Plan, Target
 from . import layouts
 from .egress import Egress
+from .egress_strict import StrictEgress
 from .epochs import Epochs
 from .gate import guard_members
 from .ingress_read import IngressRead
@@ -87,8 +88,9 @@ class DataPlane(wiring.Component):
         plan = self.plan
         reads = [IngressRead(plan, port) for port in plan.initiators]
         writes = [IngressWrite(plan, port) for port in plan.initiators]
-        egress_reads = [Egress(plan, target, write=False) for target in plan.targets]
-        egress_writes = [Egress(plan, target, write=True) for target in plan.targets]
+        kind = StrictEgress if plan.strict else Egress
+        egress_reads = [kind(plan, target, write=False) for target in plan.targets]
+        egress_writes = [kind(plan, target, write=True) for target in plan.targets]
         for port, read, write in zip(plan.initiators, reads, writes, strict=True):
             m.submodules[f"ingress_read_{port.name}"] = read
             m.submodules[f"ingress_write_{port.name}"] = write
@@ -104,7 +106,7 @@ class DataPlane(wiring.Component):
         return m
 
     def _connect_switch(
-        self, m: Module, target: Target, egress: Egress, ingresses: list[IngressRead] | list[IngressWrite]
+        self, m: Module, target: Target, egress: AnyEgress, ingresses: list[IngressRead] | list[IngressWrite]
     ) -> None:
         """The crossbar: wires only; each target's gate arbitrates."""
         t = target.index
@@ -115,7 +117,6 @@ class DataPlane(wiring.Component):
                 ingress.request_ready[t].eq(egress.request_ready[n]),
                 getattr(egress, f"request{n}").eq(ingress.request),
                 getattr(egress, f"class{n}").eq(ingress.request_class),
-                getattr(egress, f"note{n}").eq(ingress.note),
             ]
             if isinstance(ingress, IngressWrite):
                 m.d.comb += [
@@ -123,7 +124,11 @@ class DataPlane(wiring.Component):
                     egress.beat_valid[n].eq(ingress.beat_valid),
                     ingress.beat_ready[t].eq(egress.beat_ready[n]),
                 ]
-            wiring.connect(m, getattr(egress, f"return{n}"), getattr(ingress, f"return{t}"))
+            if self.plan.strict:
+                m.d.comb += getattr(ingress, f"lane{t}").eq(getattr(egress, f"lane{n}"))
+            else:
+                m.d.comb += getattr(egress, f"note{n}").eq(ingress.note)
+                wiring.connect(m, getattr(egress, f"return{n}"), getattr(ingress, f"return{t}"))
 
     def _connect_ingress(self, m: Module, port: Initiator, read: IngressRead, write: IngressWrite) -> None:
         control = getattr(self, port.name)
@@ -141,7 +146,7 @@ class DataPlane(wiring.Component):
             ]
         m.d.comb += control.drained.eq(read.drained & write.drained)
 
-    def _connect_egress(self, m: Module, target: Target, read: Egress, write: Egress) -> None:
+    def _connect_egress(self, m: Module, target: Target, read: AnyEgress, write: AnyEgress) -> None:
         control = getattr(self, target.name)
         m.submodules[f"epochs_{target.name}"] = epochs = Epochs(clients=2)
         m.d.comb += [

@@ -19,7 +19,7 @@ class Egress(wiring.Component):
     Members
     -------
     address : stream of layouts.request
-        To the target's AR or AW; `source`, beside it, is the ID.
+        To the target's AR or AW; `identity`, beside it, is the ID: the source.
     w : stream of layouts.write_beat
         Writes only.
     answer : stream of {id, answer}
@@ -38,13 +38,14 @@ class Egress(wiring.Component):
         self.plan, self.target, self.write = plan, target, write
         self.gate = Gate(plan, target, write=write)
         self.queues = [ReturnQueue(plan, write=write) for _ in target.initiators]
-        inner = {"o", "decided", "decided_denied", "decided_epoch", "answered", "behind"}
+        inner = {"o", "source", "decided", "decided_denied", "decided_epoch", "answered", "behind"}
         self.through = {name: member for name, member in self.gate.signature.members.items() if name not in inner}
         self.answer_layout = data.StructLayout({"id": plan.source_bits, "answer": layouts.answer(plan, write=write)})
         scrubs: dict[str, wiring.Member] = {"scrubbed": Out(1), "scrub_error": Out(1)} if self.gate.has_scrubber else {}
         super().__init__(
             {
                 "address": Out(stream.Signature(layouts.request(plan))),
+                "identity": Out(plan.target_id_bits),
                 "answer": In(stream.Signature(self.answer_layout)),
                 **{f"note{n}": In(layouts.note(plan)) for n in range(len(self.queues))},
                 **{f"return{n}": Out(way_back(plan, write=write)) for n in range(len(self.queues))},
@@ -64,6 +65,7 @@ class Egress(wiring.Component):
             else:
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         wiring.connect(m, gate.o, wiring.flipped(self.address))
+        m.d.comb += self.identity.eq(gate.source)
 
         answer = self.answer.payload
         ready = Signal(len(self.gate.sources))

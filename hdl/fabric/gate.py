@@ -1,10 +1,6 @@
 """The gate in front of a target: arbitration, key look-up, rights check. The one security boundary of the fabric."""
 
-from collections.abc import Sequence
-from functools import reduce
-from operator import or_
-
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueCastable
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,6 +10,7 @@ from ..plan.blocks import FAULT_KINDS
 from ..plan.plan import KEY_NOBODY, Plan, Target, bits_for
 from . import layouts
 from .arbiter import Arbiter
+from .select import select
 
 KEY, REVOKED = FAULT_KINDS.index("key"), FAULT_KINDS.index("revoked")
 verdict_layout = data.StructLayout({"denied": 1, "revoked": 1})
@@ -50,14 +47,6 @@ def guard_members(plan: Plan) -> dict[str, wiring.Member]:
         "rights_key": In(plan.key_bits),
         "rights_slices": In(plan.slices),
     }
-
-
-def select(one_hot: Value, inputs: Sequence[ValueCastable]) -> Value:
-    """The input whose bit is set; zero if none is."""
-    parts = [
-        Value.cast(value) & bit.replicate(len(Value.cast(value))) for bit, value in zip(one_hot, inputs, strict=True)
-    ]
-    return reduce(or_, parts)
 
 
 def count_between(m: Module, depth: int, up: Value, down: Value, name: str) -> Signal:

@@ -53,7 +53,7 @@ class IngressWrite(Ingress):
             available.eq(beats.o.valid | self.isolate),
             self.beat.data.eq(beats.o.payload.data),
             self.beat.strobe.eq(Mux(self.isolate, 0, beats.o.payload.strb)),
-            self.beat.last.eq(number == translate.request.length),
+            self.beat.last.eq(number == translate.note.length),
             self.beat_valid.eq(started & available),
             self.request_valid.eq(translate.ask & (available & ~started).replicate(len(translate.ask))),
             sent.eq(

@@ -22,6 +22,24 @@ def ticket_bits(plan: Plan) -> int:
 
 
 @cache
+def address(plan: Plan) -> data.StructLayout:
+    """An AXI address beat of an initiator port."""
+    return data.StructLayout(
+        {
+            "id": plan.id_width,
+            "addr": plan.address_width,
+            "len": 8,
+            "size": 3,
+            "burst": 2,
+            "lock": 1,
+            "cache": 4,
+            "prot": 3,
+            "user": plan.user_bits,
+        }
+    )
+
+
+@cache
 def window_entry(plan: Plan) -> data.StructLayout:
     """An entry of a window: the target is one-hot, so that it is the request vector as it stands."""
     return data.StructLayout(
@@ -36,11 +54,14 @@ def window_entry(plan: Plan) -> data.StructLayout:
 
 @cache
 def request(plan: Plan) -> data.StructLayout:
-    """A checked and translated request between ingress and egress; `address` is inside the target."""
+    """A checked and translated request between ingress and egress; `address` is inside the target.
+
+    With strict isolation it carries its `slot`, the place that waits for its answer.
+    """
     return data.StructLayout(
         {
             "address": plan.physical_bits,
-            "length": 8,
+            "length": 4 if plan.strict else 8,  # a piece has 16 beats at most
             "size": bits_for(plan.size_max + 1),
             "burst": 2,
             "lock": 1,
@@ -49,6 +70,7 @@ def request(plan: Plan) -> data.StructLayout:
             "context": plan.user_bits,
             "slice": plan.slice_bits,
         }
+        | ({"slot": plan.slot_bits} if plan.strict else {})
     )
 
 
@@ -94,6 +116,12 @@ def returned(plan: Plan, *, write: bool) -> data.StructLayout:
 
 
 @cache
+def lane(plan: Plan, *, write: bool) -> data.StructLayout:
+    """What comes back from a target to an initiator with strict isolation: a beat for a slot, or its denial."""
+    return data.StructLayout({"valid": 1, "denied": 1, "slot": plan.slot_bits, "answer": answer(plan, write=write)})
+
+
+@cache
 def fault(plan: Plan) -> data.StructLayout:
     """An entry of the fault log, with the widths of the register that shows it."""
     return data.StructLayout(
@@ -114,7 +142,8 @@ def fault(plan: Plan) -> data.StructLayout:
 def meter_events(plan: Plan) -> data.StructLayout:
     """What one plane (reads or writes) of an ingress tells the meter in a cycle; each part has its own valid bit.
 
-    A request is `accepted` at the port, `entered` when it has its slice, and `sent`; all three come in the same order.
+    A burst is `accepted` at the port, `entered` when its first piece has a slice, and each piece is `sent`, the first
+    one with `sent_first`; all three come in the same order. A burst that is not split is one piece.
     `sent_through` says that it was not denied at the ingress, `dropped` that what was accepted and has not entered is
     gone. Its ticket is unique until it is `done`.
     """
@@ -125,6 +154,7 @@ def meter_events(plan: Plan) -> data.StructLayout:
             "entered": 1,
             "dropped": 1,
             "sent": 1,
+            "sent_first": 1,
             "sent_through": 1,
             "sent_context": context,
             "sent_length": 8,

@@ -1,5 +1,7 @@
 """First half of an ingress: whose request is it, where does it go, and is it allowed to leave?"""
 
+from typing import Any
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -12,27 +14,11 @@ from . import layouts
 from .burst_check import BurstCheck
 from .id_order import IdOrder
 from .ports import fill_members, owner_members
+from .splitter import BOUNDARY_BITS, Splitter
 
 NO_SLICE, WINDOW, BURST = (FAULT_KINDS.index(kind) for kind in ("no_slice", "window", "burst"))
 WAITING = 4
 """Requests that can stand between the port and the window's answer."""
-
-
-def address_layout(plan: Plan) -> data.StructLayout:
-    """An AXI address beat of an initiator port."""
-    return data.StructLayout(
-        {
-            "id": plan.id_width,
-            "addr": plan.address_width,
-            "len": 8,
-            "size": 3,
-            "burst": 2,
-            "lock": 1,
-            "cache": 4,
-            "prot": 3,
-            "user": plan.user_bits,
-        }
-    )
 
 
 class Translate(wiring.Component):
@@ -63,6 +49,8 @@ class Translate(wiring.Component):
         There is one.
     enters : Out(1)
         There will be another one in the next cycle; it gets its slice now.
+    enters_first : Out(1)
+        And it is the first piece of its burst.
     leave : In(1)
         It leaves.
     begins : In(1)
@@ -73,16 +61,18 @@ class Translate(wiring.Component):
     done, done_id, done_context, done_owned : In
         A last response is delivered.
     done_sequence, head{n}_id, head{n}_sequence, in_order{n}
-        See :class:`IdOrder`.
+        See :class:`IdOrder`; without strict isolation.
+    slot, room, idle : In
+        See :class:`hdl.fabric.slots.Slots`; with strict isolation. A burst then asks in pieces: `first`, `final` tell
+        which piece it is, `ask_target` which target it is for, whether it may go or not.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator, *, write: bool) -> None:
         self.plan, self.initiator, self.write = plan, initiator, write
-        self.order = IdOrder(plan, write=write)
-        heads = {name: member for name, member in self.order.signature.members.items() if name.startswith("head")}
+        self.order: Any = None if plan.strict else IdOrder(plan, write=write)
         super().__init__(
             {
-                "i": In(stream.Signature(address_layout(plan))),
+                "i": In(stream.Signature(layouts.address(plan))),
                 "clear": In(1),
                 **owner_members(plan, initiator),
                 **fill_members(plan),
@@ -96,6 +86,7 @@ class Translate(wiring.Component):
                 "origin": Out(plan.address_width),
                 "valid": Out(1),
                 "enters": Out(1),
+                "enters_first": Out(1),
                 "leave": In(1),
                 "begins": In(1),
                 "drained": Out(len(initiator.contexts)),
@@ -103,23 +94,35 @@ class Translate(wiring.Component):
                 "done_id": In(plan.id_width),
                 "done_context": In(plan.user_bits),
                 "done_owned": In(1),
-                "done_sequence": Out(layouts.sequence_bits(plan)),
-                **heads,
-                **{f"in_order{n}": Out(1) for n in range(self.order.destinations)},
+                **(self._order_members() if self.order else self._slot_members()),
             }
         )
+
+    def _order_members(self) -> dict[str, wiring.Member]:
+        order = self.order.signature.members
+        heads = {name: member for name, member in order.items() if name.startswith(("head", "in_order"))}
+        return {**heads, "done_sequence": Out(layouts.sequence_bits(self.plan))}
+
+    def _slot_members(self) -> dict[str, wiring.Member]:
+        slots = {"slot": In(self.plan.slot_bits), "room": In(1), "idle": In(1)}
+        return {**slots, "first": Out(1), "final": Out(1), "ask_target": Out(len(self.plan.targets))}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, port = self.plan, self.initiator
         contexts = range(len(port.contexts))
         granule_bits = plan.granule_bits
-        m.submodules.order = order = self.order
+        strict = plan.strict
+        if self.order:
+            m.submodules.order = self.order
+        room = self.room if strict else self.order.room
+        enters = Signal()
+        final = Signal(init=1)
 
         # A request waits in `fields` until the window has answered, and in `indices` if it cannot be looked up at once:
         # the window's address comes straight from the port if nobody waits.
         index_layout = data.StructLayout({"granule": plan.window_bits, "context": plan.user_bits})
-        m.submodules.fields = fields = Queue(address_layout(plan), WAITING)
+        m.submodules.fields = fields = Queue(layouts.address(plan), WAITING)
         m.submodules.indices = indices = Queue(index_layout, WAITING)
         accepted = Signal()
         valid1 = Signal()
@@ -132,7 +135,7 @@ class Translate(wiring.Component):
             accepted.eq(self.i.valid & self.i.ready),
             fields.i.valid.eq(self.i.valid),
             fields.i.payload.eq(self.i.payload),
-            fields.o.ready.eq(order.enter),
+            fields.o.ready.eq(enters & final),
             fields.clear.eq(self.clear),
             arriving_index.granule.eq(self.i.payload.addr >> granule_bits),
             arriving_index.context.eq(self.i.payload.user),
@@ -158,19 +161,15 @@ class Translate(wiring.Component):
             m.d.comb += known.eq(1)  # AxUSER of a port without contexts is not looked at: context stays 0.
         owned1 = Signal()
         accepted1 = Signal()
-        m.submodules.burst_check = check = BurstCheck(plan)
+        legal = self._legal(m, arriving)
+        address1, length1 = self._piece(m, arriving, enters, final) if strict else (arriving.addr, arriving.len)
         m.d.comb += [
             owned1.eq(known & self._of_context("owned", context)),
-            check.address.eq(arriving.addr[:12]),
-            check.length.eq(arriving.len),
-            check.size.eq(arriving.size),
-            check.burst.eq(arriving.burst),
-            accepted1.eq(owned1 & check.legal & ((arriving.addr >> granule_bits) < plan.window_granules)),
-            move1.eq(~valid1 | (move2 & order.room)),
+            accepted1.eq(owned1 & legal & ((arriving.addr >> granule_bits) < plan.window_granules)),
+            move1.eq(~valid1 | (move2 & room & final)),
             move2.eq(~self.valid | self.leave),
-            order.enter.eq(valid1 & move2 & order.room & ~self.clear),
-            order.enter_id.eq(arriving.id),
-            order.enter_single.eq(arriving.len == 0),
+            enters.eq(valid1 & move2 & room & ~self.clear),
+            self.enters.eq(enters),
         ]
 
         # Stage 2: the request asks.
@@ -184,22 +183,23 @@ class Translate(wiring.Component):
         request, note = self.request, self.note
         with m.If(move2):
             m.d.sync += [
-                self.valid.eq(order.enter),
+                self.valid.eq(enters),
                 target.eq(entry.target),
                 nowhere.eq(entry.nowhere),
                 granule.eq(entry.granule),
-                address.eq(arriving.addr),
+                address.eq(address1),
                 refused.eq(~accepted1),
-                illegal.eq(~check.legal),
+                illegal.eq(~legal),
                 self.owned.eq(owned1),
                 self.request_class.eq(self._of_context("class", context)),
-                request.length.eq(arriving.len),
+                request.length.eq(length1),
                 request.size.eq(arriving.size),
                 request.burst.eq(arriving.burst),
                 request.lock.eq(arriving.lock),
                 request.cache.eq(arriving.cache),
                 request.protection.eq(arriving.prot),
                 note.id.eq(arriving.id),
+                note.length.eq(length1),
                 request.context.eq(context),
                 request.slice.eq(self._of_context("slice", context)),
             ]
@@ -207,26 +207,78 @@ class Translate(wiring.Component):
         # without tokens could keep it.
         budget1 = self._of_context("eligible", context)
         budget2 = self._of_context("eligible", request.context) | ~self._of_context("owned", request.context)
-        m.d.sync += may_go.eq(Mux(move2, order.enter & accepted1 & budget1, ~refused & budget2) & ~order.blocked_next)
+        blocked_next = Const(0, 1) if strict else self.order.blocked_next
+        m.d.sync += may_go.eq(Mux(move2, enters & accepted1 & budget1, ~refused & budget2) & ~blocked_next)
         here = Signal()
         m.d.comb += [
             here.eq(nowhere | refused),
-            self.ask.eq(
-                target & (order.previous[:-1] | order.free.replicate(len(target))) & may_go.replicate(len(target))
-            ),
-            self.deny.eq(self.valid & here & (order.free | order.previous[-1])),
             self.origin.eq(address),
             self.request.address.eq(Cat(address[:granule_bits], granule)),
             note.context.eq(request.context),
+            self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(illegal, BURST, WINDOW))),
+        ]
+        asks = target & may_go.replicate(len(target))
+        destination = Cat(target & ~refused.replicate(len(target)), here)
+        if strict:
+            m.d.comb += [
+                self.ask.eq(asks),
+                self.deny.eq(self.valid & here),
+                self.ask_target.eq(destination[:-1]),
+                request.slot.eq(self.slot),
+                note.sequence.eq(self.slot),
+            ]
+        else:
+            m.d.comb += [final.eq(1), self.enters_first.eq(enters)]
+            self._keep_order(m, enters, arriving, asks, destination)
+        self._drained(m, enters, owned1, context)
+        return m
+
+    def _legal(self, m: Module, arriving: data.View) -> Value:
+        m.submodules.burst_check = check = BurstCheck(self.plan)
+        m.d.comb += [
+            check.address.eq(arriving.addr[:12]),
+            check.length.eq(arriving.len),
+            check.size.eq(arriving.size),
+            check.burst.eq(arriving.burst),
+        ]
+        return check.legal
+
+    def _piece(self, m: Module, arriving: data.View, enters: Signal, final: Signal) -> tuple[Value, Value]:
+        """With strict isolation: address and length of the piece of the arriving burst that is next.
+
+        All pieces lie in one granule, so the window's answer serves them all.
+        """
+        m.submodules.splitter = splitter = Splitter(self.plan)
+        m.d.comb += [
+            splitter.address.eq(arriving.addr),
+            splitter.length.eq(arriving.len),
+            splitter.size.eq(arriving.size),
+            splitter.burst.eq(arriving.burst),
+            splitter.lock.eq(arriving.lock),
+            splitter.moves.eq(enters),
+            splitter.clear.eq(self.clear),
+            final.eq(splitter.final),
+            self.enters_first.eq(enters & splitter.first),
+        ]
+        with m.If(enters):
+            m.d.sync += [self.first.eq(splitter.first), self.final.eq(splitter.final)]
+        return Cat(splitter.piece_address, arriving.addr[BOUNDARY_BITS:]), splitter.piece_length
+
+    def _keep_order(self, m: Module, enters: Signal, arriving: data.View, asks: Value, destination: Value) -> None:
+        """Without strict isolation: the request may have to wait for older ones of its ID."""
+        order, note = self.order, self.note
+        m.d.comb += [
+            order.enter.eq(enters),
+            order.enter_id.eq(arriving.id),
+            order.enter_single.eq(arriving.len == 0),
+            self.ask.eq(asks & (order.previous[:-1] | order.free.replicate(len(asks)))),
+            self.deny.eq(self.valid & destination[-1] & (order.free | order.previous[-1])),
             note.sequence.eq(order.sequence),
             note.walks.eq(order.walks),
-            note.length.eq(request.length),
-            self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(illegal, BURST, WINDOW))),
-            self.enters.eq(order.enter),
             order.valid.eq(self.valid),
             order.id.eq(note.id),
-            order.single.eq(request.length == 0),
-            order.destination.eq(Cat(target & ~refused.replicate(len(target)), here)),
+            order.single.eq(note.length == 0),
+            order.destination.eq(destination),
             order.sent.eq(self.begins),
             order.done.eq(self.done),
             self.done_sequence.eq(order.done_sequence),
@@ -238,8 +290,6 @@ class Translate(wiring.Component):
                 getattr(order, f"head{n}_sequence").eq(getattr(self, f"head{n}_sequence")),
                 getattr(self, f"in_order{n}").eq(getattr(order, f"in_order{n}")),
             ]
-        self._drained(m, order, owned1, context)
-        return m
 
     def _of_context(self, what: str, context: Value) -> Value:
         """What is known of a context: its `owned`, `slice`, `class` or `eligible`."""
@@ -275,13 +325,13 @@ class Translate(wiring.Component):
         ]
         return lookup.data
 
-    def _drained(self, m: Module, order: IdOrder, owned1: Signal, context: Signal) -> None:
+    def _drained(self, m: Module, enters: Signal, owned1: Signal, context: Signal) -> None:
         if self.initiator.has_reset:
-            m.d.comb += self.drained.eq(order.idle)
+            m.d.comb += self.drained.eq(self.order.idle if self.order else self.idle)
             return
         for n in range(len(self.initiator.contexts)):
             outstanding = Signal(range(self.plan.outstanding + 1), name=f"context{n}_outstanding")
-            up = order.enter & owned1 & (context == n)
+            up = enters & owned1 & (context == n)
             down = self.done & self.done_owned & (self.done_context == n)
             m.d.sync += outstanding.eq(outstanding + up - down)
             m.d.comb += self.drained[n].eq(outstanding == 0)

@@ -266,8 +266,12 @@ def _context(plan: Plan) -> list[Register]:
 def _target(plan: Plan) -> list[Register]:
     bits = plan.physical_granule_bits
     return [
-        _register("FIRST", 0x0, "First granule of the next rekey.", Field("granule", 0, bits, RW, "Granule.")),
-        _register("LAST", 0x4, "Last granule of the next rekey.", Field("granule", 0, bits, RW, "Granule.")),
+        _register(
+            "FIRST", 0x0, "First granule of the next rekey.", Field("granule", 0, bits, RW, "Granule."), stored=True
+        ),
+        _register(
+            "LAST", 0x4, "Last granule of the next rekey.", Field("granule", 0, bits, RW, "Granule."), stored=True
+        ),
         _register(
             "REKEY",
             0x8,

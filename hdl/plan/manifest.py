@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import VERSION
 from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, REKEY_PHASES, register_map
+from .edge import Edge
 from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATIENCE, SCRUB_BEATS, Plan
 from .registers import RegisterMap
 
@@ -39,6 +40,11 @@ def _registers(registers: RegisterMap) -> dict[str, Any]:
         }
         for block in registers.blocks
     }
+
+
+def _edge(edge: Edge) -> dict[str, Any]:
+    """What a bus model at a port must have."""
+    return {"protocol": edge.protocol, "data_width": edge.data_width, "id_width": edge.id_width}
 
 
 def _describe(plan: Plan) -> dict[str, Any]:
@@ -80,6 +86,8 @@ def _describe(plan: Plan) -> dict[str, Any]:
                 "contexts": [context.index for context in port.contexts],
                 "targets": list(port.targets),
                 "device": port.device,
+                **_edge(plan.edge(port)),
+                "outstanding": plan.edge(port).outstanding,
             }
             for port in plan.initiators
         ],
@@ -93,6 +101,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
                 "address_bits": port.address_bits,
                 "initiators": list(port.initiators),
                 "device": port.device,
+                **_edge(plan.edge(port)),
             }
             for port in plan.targets
         ],

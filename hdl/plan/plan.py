@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from .edge import AS_FABRIC, Edge
+
 KEY_NOBODY = 0
 """The key on which no slice ever has a right; every granule has it after reset."""
 
@@ -48,7 +50,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Initiator:
-    """A port on which requests enter; `device` is the index of its PCIe device, or None."""
+    """A port on which requests enter; `device` is the index of its PCIe device, or None; `edge` is how it looks."""
 
     index: int
     name: str
@@ -56,6 +58,7 @@ class Initiator:
     contexts: tuple[Context, ...]
     targets: tuple[int, ...]
     device: int | None = None
+    edge: Edge = AS_FABRIC
 
     @property
     def has_reset(self) -> bool:
@@ -68,7 +71,7 @@ class Target:
     """A port on which requests leave.
 
     `keyed` counts its key table entries (1 unless it is memory); `ahead` the beats of reads that it is asked for ahead
-    of those it has given.
+    of those it has given; `edge` is how the port looks.
     """
 
     index: int
@@ -81,6 +84,7 @@ class Target:
     initiators: tuple[int, ...]
     device: int | None = None
     ahead: int = AHEAD
+    edge: Edge = AS_FABRIC
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,25 @@ class Plan:
     def target_id_bits(self) -> int:
         """ID bits at the target ports: the source, and above it the slot if the fabric has slots."""
         return self.source_bits + (self.slot_bits if self.strict else 0)
+
+    @property
+    def ports(self) -> tuple[Initiator | Target, ...]:
+        """All AXI ports of the fabric, initiators first."""
+        return (*self.initiators, *self.targets)
+
+    def fabric_edge(self, port: Initiator | Target) -> Edge:
+        """What the fabric itself has at a port."""
+        if isinstance(port, Initiator):
+            return Edge("axi4", self.data_width, self.id_width, self.outstanding)
+        return Edge("axi4", self.data_width, self.target_id_bits)
+
+    def edge(self, port: Initiator | Target) -> Edge:
+        """What a port has at the edge of the card, nothing left open. Adapters make up for what differs."""
+        return port.edge.on(self.fabric_edge(port))
+
+    def differs(self, port: Initiator | Target) -> bool:
+        """Whether a port is not what the fabric has, so that it needs adapters."""
+        return self.edge(port) != self.fabric_edge(port)
 
     @property
     def user_bits(self) -> int:

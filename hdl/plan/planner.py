@@ -6,6 +6,7 @@ from ..card.config import CardConfig, DeviceConfig
 from ..card.loader import load_card
 from ..card.units import format_bytes
 from ..errors import Misfit
+from .edge import AS_FABRIC, initiator_edge, target_edge
 from .plan import AHEAD, Context, Device, Initiator, Plan, Target, bits_for
 from .words import RESERVED_WORDS
 
@@ -116,7 +117,8 @@ def _initiators(config: CardConfig, names: list[str], reach: list[tuple[int, ...
         contexts = tuple(Context(first + number, index, number) for number in range(count))
         first += count
         device = None if own else index - len(config.initiators)
-        result.append(Initiator(index, name, kind, contexts, reach[index], device))
+        edge = initiator_edge(config, name) if own else AS_FABRIC
+        result.append(Initiator(index, name, kind, contexts, reach[index], device, edge))
     return tuple(result)
 
 
@@ -128,15 +130,15 @@ def _targets(
         device = index - len(config.targets) if index >= len(config.targets) else None
         if device is None:
             kind, size = config.targets[name].kind, config.targets[name].size
-            ahead = config.targets[name].ahead
+            ahead, edge = config.targets[name].ahead, target_edge(config, name)
             granules = _granules(config, ("targets", name, "size"), size)
         else:
             owner, described = devices[device]
-            kind, size, ahead = "registers", described.registers, AHEAD
+            kind, size, ahead, edge = "registers", described.registers, AHEAD, AS_FABRIC
             granules = _granules(config, ("pcie", "devices", owner, "registers"), size)
         keyed = granules if kind == "memory" else 1
         users = tuple(source for source, row in enumerate(reach) if index in row)
-        result.append(Target(index, name, kind, size, granules, keyed, bits_for(size), users, device, ahead))
+        result.append(Target(index, name, kind, size, granules, keyed, bits_for(size), users, device, ahead, edge))
     return tuple(result)
 
 

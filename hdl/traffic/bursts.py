@@ -42,9 +42,10 @@ def lanes(plan: Plan, shape: data.View, offset: Value) -> Value:
     return Cat(bits)
 
 
-def word(plan: Plan, address: Value, tag: Value, version: Value) -> Value:
-    """The data word at an address: it encodes the address, who wrote it, and its version."""
-    index = (address >> plan.size_max)[:_WORD_BITS]
+def word(plan: Plan, address: Value, tag: Value, user: Value, version: Value) -> Value:
+    """The data word at an address: it encodes the address, who wrote it (port and AxUSER), and its version."""
+    # The context goes over the upper bits of the address: wrong in one of both, the word differs.
+    index = (address >> plan.size_max)[:_WORD_BITS] ^ (Value.cast(user)[:TAG_BITS] << (_WORD_BITS - TAG_BITS))
     parts = []
     for n in range(plan.data_width // 32):
         key = Const((0x9E3779B9 * (n + 1)) & 0xFFFFFFFF, 32)
@@ -63,7 +64,8 @@ class Random:
     """Random bits, new ones each cycle (G. Marsaglia, Xorshift RNGs, 2003)."""
 
     def __init__(self, m, seed: int, name: str) -> None:
-        self.state = Signal(32, init=(seed * 0x9E3779B9 + 1) & 0xFFFFFFFF or 1, name=name)
+        # A core that is reset does not start the same sequence again.
+        self.state = Signal(32, init=(seed * 0x9E3779B9 + 1) & 0xFFFFFFFF or 1, name=name, reset_less=True)
         first = Signal(32, name=f"{name}_1")
         second = Signal(32, name=f"{name}_2")
         m.d.comb += [

@@ -1,6 +1,6 @@
 """A traffic generator: acts as the initiator of one port, reads and writes at once, and checks all that it reads."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -10,7 +10,10 @@ from ..plan.plan import Initiator, Plan
 from .bursts import shape_layout
 from .plane import TrafficPlane, place_bits
 from .replay import ENTRIES, Replay, entry_layout
-from .settings import REGIONS, SLOTS, settings_layout
+from .settings import BUSY, REGIONS, SLOTS, settings_layout
+
+NUMBER_BITS = 16
+"""Of the numbers that tell entries that count from older ones; a test does not last until they come round."""
 
 
 class TrafficGenerator(wiring.Component):
@@ -22,6 +25,9 @@ class TrafficGenerator(wiring.Component):
     write_setting, setting, setting_value : In
         Setting number `setting` in the order of :func:`settings_layout` becomes `setting_value`; `setting_plane` says
         in which plane (1: writes).
+    reset : In(1)
+        The card holds the port in reset: what was under way is forgotten, and nothing is made until `run` is set anew.
+        A program that is replayed stops, and waits for the next start; its entries stay.
     measure, clear : In(1)
         See :class:`TrafficPlane`.
     statistic_plane, statistic : In
@@ -49,6 +55,7 @@ class TrafficGenerator(wiring.Component):
                 "setting_plane": In(1),
                 "setting": In(6),
                 "setting_value": In(32),
+                "reset": In(1),
                 "measure": In(1),
                 "clear": In(1),
                 "statistic_plane": In(1),
@@ -69,48 +76,45 @@ class TrafficGenerator(wiring.Component):
         m = Module()
         plan = self.plan
         layout = settings_layout(plan)
-        m.submodules.reads = reads = TrafficPlane(plan, write=False, seed=2 * self.seed)
-        m.submodules.writes = writes = TrafficPlane(plan, write=True, seed=2 * self.seed + 1)
+        reads = TrafficPlane(plan, write=False, seed=2 * self.seed)
+        writes = TrafficPlane(plan, write=True, seed=2 * self.seed + 1)
+        m.submodules.reads, m.submodules.writes = ResetInserter(self.reset)(reads), ResetInserter(self.reset)(writes)
         planes = (reads, writes)
-        places = REGIONS * SLOTS
         m.submodules.shapes = shapes = Memory(shape=shape_layout(), depth=1 << place_bits(), init=[])
         keep = shapes.write_port()
-        busy = Signal(places)
-        written = Signal(places)
+        forgotten = Signal(REGIONS)
         for n, plane in enumerate(planes):
             recall = shapes.read_port(domain="comb")
             settings = Signal(layout, name=f"settings{n}")
             for number, (name, field) in enumerate(layout):
                 with m.If(self.write_setting & (self.setting_plane == n) & (self.setting == number)):
                     m.d.sync += settings[name].eq(self.setting_value[: field.width])
+                    if name == "forget" and plane is reads:
+                        m.d.comb += forgotten.eq(self.setting_value)
+            with m.If(self.reset):
+                m.d.sync += [settings.run.eq(0), settings.mute.eq(0)]
             m.d.comb += [
                 recall.addr.eq(plane.proposed),
                 plane.known.eq(recall.data),
-                plane.busy.eq(busy.bit_select(plane.proposed, 1)),
-                plane.written.eq(written.bit_select(plane.proposed, 1)),
                 plane.settings.eq(settings),
                 plane.measure.eq(self.measure),
                 plane.clear.eq(self.clear),
                 plane.tag.eq(self.initiator.index),
                 plane.statistic.eq(self.statistic),
             ]
-        ends = [plane.ends.replicate(places) & (1 << plane.ended)[:places] for plane in planes]
-        makes = [
-            (plane.makes & plane.settings.check).replicate(places) & (1 << plane.proposed)[:places] for plane in planes
-        ]
-        m.d.sync += [
-            busy.eq((busy & ~(ends[0] | ends[1])) | makes[0] | makes[1]),
-            written.eq(written | makes[1]),
-        ]
         outstanding = Signal(range(256))
         m.d.sync += outstanding.eq(outstanding + reads.makes + writes.makes - reads.ends - writes.ends)
+        with m.If(self.reset):
+            m.d.sync += outstanding.eq(0)
+        busy_regions = self._remember(m, planes, forgotten)
+        value = Mux(self.statistic_plane, writes.value, reads.value)
         m.d.comb += [
             reads.permitted.eq(1),
             writes.permitted.eq(~reads.makes | (reads.proposed != writes.proposed)),
             keep.en.eq(writes.makes),
             keep.addr.eq(writes.proposed),
             keep.data.eq(writes.shape),
-            self.value.eq(Mux(self.statistic_plane, writes.value, reads.value)),
+            self.value.eq(Mux(self.statistic == BUSY, busy_regions, value)),
             self.idle.eq(outstanding == 0),
         ]
         self._replay(m, reads, writes)
@@ -118,7 +122,8 @@ class TrafficGenerator(wiring.Component):
         return m
 
     def _replay(self, m: Module, reads: TrafficPlane, writes: TrafficPlane) -> None:
-        m.submodules.replay = replay = Replay()
+        replay = Replay()
+        m.submodules.replay = ResetInserter(self.reset)(replay)
         for name in ("store", "at", "entry", "start", "loop"):
             m.d.comb += getattr(replay, name).eq(getattr(self, f"replay_{name}"))
         m.d.comb += [
@@ -134,6 +139,53 @@ class TrafficGenerator(wiring.Component):
             self.replay_cycles.eq(replay.cycles),
         ]
 
+    def _remember(self, m: Module, planes: tuple[TrafficPlane, TrafficPlane], forgotten: Signal) -> Value:
+        """Which places are in use, and where something was written; returns a bit for each region in use.
+
+        A place's entry counts only if it carries the present number, so that all are cleared at once by a new number.
+        """
+        _, writes = planes
+        depth = 1 << place_bits()
+        m.submodules.busy = busy = Memory(shape=NUMBER_BITS, depth=depth, init=[])
+        m.submodules.written = written = Memory(shape=NUMBER_BITS, depth=depth, init=[])
+        era = Signal(NUMBER_BITS, init=1)
+        ages = [Signal(NUMBER_BITS, init=1, name=f"age{region}") for region in range(REGIONS)]
+        counts = [Signal(8, name=f"count{region}") for region in range(REGIONS)]
+        before, begins = Signal(), Signal()
+        m.d.sync += before.eq(self.reset)
+        m.d.comb += begins.eq(self.reset & ~before)
+        with m.If(begins):
+            m.d.sync += era.eq(era + 1)
+        for plane in planes:
+            begin, end = busy.write_port(), busy.write_port()
+            in_use, known = busy.read_port(domain="comb"), written.read_port(domain="comb")
+            m.d.comb += [
+                begin.en.eq(plane.makes & plane.settings.check),
+                begin.addr.eq(plane.proposed),
+                begin.data.eq(era),
+                end.en.eq(plane.ends),
+                end.addr.eq(plane.ended),
+                in_use.addr.eq(plane.proposed),
+                plane.busy.eq(in_use.data == era),
+                known.addr.eq(plane.proposed),
+                plane.written.eq(known.data == Array(ages)[plane.proposed // SLOTS]),
+            ]
+        write = written.write_port()
+        m.d.comb += [
+            write.en.eq(writes.makes & writes.settings.check),
+            write.addr.eq(writes.proposed),
+            write.data.eq(Array(ages)[writes.proposed // SLOTS]),
+        ]
+        for region, (age, count) in enumerate(zip(ages, counts, strict=True)):
+            begun = [plane.makes & (plane.proposed // SLOTS == region) for plane in planes]
+            ended = [plane.ends & (plane.ended // SLOTS == region) for plane in planes]
+            m.d.sync += count.eq(count + begun[0] + begun[1] - ended[0] - ended[1])
+            with m.If(self.reset):
+                m.d.sync += count.eq(0)
+            with m.If(begins | forgotten[region]):
+                m.d.sync += age.eq(age + 1)
+        return Cat(count != 0 for count in counts)
+
     def _connect(self, m: Module, reads: TrafficPlane, writes: TrafficPlane) -> None:
         port = self.port
         for prefix, plane in (("ar", reads), ("aw", writes)):
@@ -146,7 +198,7 @@ class TrafficGenerator(wiring.Component):
                 getattr(port, f"{prefix}len").eq(payload.access.length),
                 getattr(port, f"{prefix}size").eq(payload.access.size),
                 getattr(port, f"{prefix}burst").eq(payload.access.burst),
-                getattr(port, f"{prefix}user").eq(plane.settings.user),
+                getattr(port, f"{prefix}user").eq(payload.user),
             ]
         m.d.comb += [
             port.wvalid.eq(writes.data.valid),

@@ -12,6 +12,8 @@ from .bursts import Random, beat_offset, shape_layout
 
 WAITING = 64
 """Requests that one source can have here."""
+SCATTERED_SLOT_BITS = 1
+"""Low bits of a slot that choose a queue of their own: requests of one source that differ in them may overtake."""
 
 
 def request_layout(plan: Plan, target: Target) -> data.StructLayout:
@@ -23,7 +25,8 @@ class TrafficMemory(wiring.Component):
     """An AXI4 memory of `words` words; addresses beyond them wrap.
 
     Requests of one ID are answered in order. Without `scatter` all are, and a burst is given whole; with it each beat
-    comes from a source chosen at random.
+    of a read comes from a queue chosen at random. There is one for each source, and two, for even and odd slots, if the
+    target's IDs have slots.
 
     Latency: a request that is taken in cycle 0 is answered from cycle 1 on, a beat per cycle. A write is answered in
     the cycle after its last beat.
@@ -43,7 +46,7 @@ class TrafficMemory(wiring.Component):
         port = axi.Signature(
             data_width=plan.data_width,
             address_width=target.address_bits,
-            id_width=plan.source_bits,
+            id_width=plan.target_id_bits,
             user_width=plan.slice_bits,
         )
         super().__init__({"port": In(port), "scatter": In(1), "pauses": In(8), "dead": In(1)})
@@ -76,38 +79,43 @@ class TrafficMemory(wiring.Component):
 
     def _reads(self, m: Module, words: Memory, random: Random, paused) -> None:
         plan, port = self.plan, self.port
-        sources = 1 << plan.source_bits
+        # Some low bits of the ID: the source is lowest, the slot above it.
+        queue_bits = min(plan.source_bits + SCATTERED_SLOT_BITS, plan.target_id_bits)
+        queues = 1 << queue_bits
         layout = request_layout(plan, self.target)
-        request = Signal(layout)
-        self._request(m, "ar", request)
-        # One queue for each source, and the order in which they came.
-        order = Queue(plan.source_bits, WAITING)
+        whole = data.StructLayout({"id": plan.target_id_bits, "request": layout})
+        arriving = Signal(whole)
+        self._request(m, "ar", arriving.request)
+        m.d.comb += arriving.id.eq(port.arid)
+        place = port.arid[:queue_bits]
+        # The queues, and the order in which they got their requests.
+        order = Queue(queue_bits, WAITING)
         m.submodules.read_order = order
         taken = Signal()
-        m.d.comb += [taken.eq(port.arvalid & port.arready), order.i.valid.eq(taken), order.i.payload.eq(port.arid)]
+        m.d.comb += [taken.eq(port.arvalid & port.arready), order.i.valid.eq(taken), order.i.payload.eq(place)]
         heads = []
         numbers = []
-        valids = Signal(sources)
-        for n in range(sources):
-            queue = Queue(layout, WAITING)
+        valids = Signal(queues)
+        for n in range(queues):
+            queue = Queue(whole, WAITING)
             m.submodules[f"reads_{n}"] = queue
             number = Signal(8, name=f"read_number{n}")
             heads.append(queue)
             numbers.append(number)
             m.d.comb += [
-                queue.i.valid.eq(taken & (port.arid == n)),
-                queue.i.payload.eq(request),
+                queue.i.valid.eq(taken & (place == n)),
+                queue.i.payload.eq(arriving),
                 valids[n].eq(queue.o.valid),
             ]
-        # In order: the source whose turn it is. Scattered: the first one from a random place on; kept while it waits.
-        chosen = Signal(plan.source_bits)
+        # In order: the queue whose turn it is. Scattered: the first one from a random place on; kept while it waits.
+        chosen = Signal(queue_bits)
         held = Signal()
-        kept = Signal(plan.source_bits)
-        candidate = Signal(plan.source_bits)
-        turned = Signal(sources)
-        start = random.bits(24, plan.source_bits)
+        kept = Signal(queue_bits)
+        candidate = Signal(queue_bits)
+        turned = Signal(queues)
+        start = random.bits(24, queue_bits)
         m.d.comb += turned.eq(Cat(valids, valids) >> start)
-        for n in reversed(range(sources)):
+        for n in reversed(range(queues)):
             with m.If(turned[n]):
                 m.d.comb += candidate.eq(start + n)
         # A later assignment wins, so go on from the farthest to the nearest.
@@ -115,7 +123,7 @@ class TrafficMemory(wiring.Component):
         offered = Signal()
         given = Signal()
         last = Signal()
-        head = Signal(layout)
+        head = Signal(whole)
         number = Signal(8)
         read = words.read_port(domain="comb")
         m.d.comb += [
@@ -123,10 +131,10 @@ class TrafficMemory(wiring.Component):
             number.eq(Array(numbers)[chosen]),
             offered.eq(Mux(self.scatter, valids.any(), order.o.valid)),
             port.rvalid.eq((offered & ~paused) | held),
-            port.rid.eq(chosen),
+            port.rid.eq(head.id),
             port.rlast.eq(last),
-            last.eq(number == head.access.length),
-            read.addr.eq(self._word(head, number)),
+            last.eq(number == head.request.access.length),
+            read.addr.eq(self._word(head.request, number)),
             port.rdata.eq(read.data),
             given.eq(port.rvalid & port.rready),
             order.o.ready.eq(given & last),
@@ -140,9 +148,9 @@ class TrafficMemory(wiring.Component):
     def _writes(self, m: Module, words: Memory, paused_data, paused_answer) -> None:
         plan, port = self.plan, self.port
         layout = request_layout(plan, self.target)
-        whole = data.StructLayout({"id": plan.source_bits, "request": layout})
+        whole = data.StructLayout({"id": plan.target_id_bits, "request": layout})
         m.submodules.writes = writes = Queue(whole, WAITING)
-        m.submodules.answers = answers = Queue(plan.source_bits, WAITING)
+        m.submodules.answers = answers = Queue(plan.target_id_bits, WAITING)
         # W may come before its AW: the beats wait in a queue of their own.
         beat = data.StructLayout({"data": plan.data_width, "strobe": plan.data_bytes})
         m.submodules.beats = beats = Queue(beat, WAITING)

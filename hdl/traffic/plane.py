@@ -24,7 +24,13 @@ def place_bits() -> int:
 def address_layout(plan: Plan) -> data.StructLayout:
     """What goes out on AR or AW."""
     return data.StructLayout(
-        {"id": plan.id_width, "page": plan.address_width - 12, "access": shape_layout(), "place": place_bits()}
+        {
+            "id": plan.id_width,
+            "page": plan.address_width - 12,
+            "access": shape_layout(),
+            "place": place_bits(),
+            "user": plan.user_bits,
+        }
     )
 
 
@@ -145,10 +151,12 @@ class TrafficPlane(wiring.Component):
         slot = Signal(range(SLOTS))
         drawn = random.bits(0, 6)
         shape = Signal(shape_layout())
+        entry = Signal(range(REGIONS))
         m.d.comb += [
-            region.eq(
+            entry.eq(
                 (Mux(settings.region_walk, turn, random.bits(6, 3)) & settings.region_mask) + settings.region_first
             ),
+            region.eq(settings.route.word_select(entry, 3)),
             proposal.id.eq(settings.id_first + (Mux(settings.id_walk, turn, random.bits(9, 8)) & settings.id_mask)),
         ]
         with m.Switch(settings.pattern):
@@ -191,6 +199,7 @@ class TrafficPlane(wiring.Component):
             proposal.place.eq(Cat(slot, region)),
             proposal.page.eq(granule + (slot_offset >> 12)),
             proposal.access.eq(shape),
+            proposal.user.eq(Array(settings[f"user{n}"] for n in range(REGIONS))[region]),
         ]
         if not self.write:
             with m.If(settings.check):
@@ -211,7 +220,9 @@ class TrafficPlane(wiring.Component):
             offset.eq(beat_offset(request.access, number)),
             last.eq(number == request.access.length),
             self.data.valid.eq(queue.o.valid),
-            self.data.payload.data.eq(word(plan, Cat(offset, request.page), self.tag, request.access.version)),
+            self.data.payload.data.eq(
+                word(plan, Cat(offset, request.page), self.tag, request.user, request.access.version)
+            ),
             self.data.payload.strobe.eq(lanes(plan, request.access, offset)),
             self.data.payload.last.eq(last),
             sent.eq(self.data.valid & self.data.ready),
@@ -264,7 +275,7 @@ class TrafficPlane(wiring.Component):
         m.d.comb += [wrong[0].eq(taken & (answer.response != self.settings.expect)), wrong[3].eq(taken & ~asked)]
         if not self.write:
             offset = Signal(12)
-            expected = word(plan, Cat(offset, request.page), self.tag, request.access.version)
+            expected = word(plan, Cat(offset, request.page), self.tag, request.user, request.access.version)
             differ = bytes_differ(plan, answer.data, expected, lanes(plan, request.access, offset))
             m.d.comb += [
                 offset.eq(beat_offset(request.access, number[answer.id])),
@@ -272,11 +283,12 @@ class TrafficPlane(wiring.Component):
                 wrong[2].eq(taken & asked & (answer.last != last)),
             ]
         moved = self.data.valid & self.data.ready if self.write else taken
-        self._count(m, moved, wrong, latency)
+        self._count(m, moved, wrong, latency, request.place)
 
-    def _count(self, m: Module, moved: Value, wrong: Signal, latency: Signal) -> None:
-        counters = {name: Signal(32, name=name) for name in STATISTICS}
-        histogram = [Signal(32, name=f"bucket{n}") for n in range(BUCKETS)]
+    def _count(self, m: Module, moved: Value, wrong: Signal, latency: Signal, place: Value) -> None:
+        # They outlive the reset of a core that changes hands.
+        counters = {name: Signal(32, name=name, reset_less=True) for name in STATISTICS}
+        histogram = [Signal(32, name=f"bucket{n}", reset_less=True) for n in range(BUCKETS)]
         bucket = Signal(range(BUCKETS))
         for n in range(1, BUCKETS):
             with m.If(latency >> n != 0):
@@ -294,13 +306,13 @@ class TrafficPlane(wiring.Component):
                 for n, value in enumerate(histogram):
                     with m.If(bucket == n):
                         m.d.sync += value.eq(value + 1)
-        with m.If(wrong.any()):
+        with m.If(wrong.any() & ~self.settings.mute):
             m.d.sync += [
                 counters["errors"].eq(counters["errors"] + 1),
                 counters["last_error_id"].eq(self.answer.payload.id),
             ]
             with m.If(counters["errors"] == 0):
-                m.d.sync += counters["first_error"].eq(wrong)
+                m.d.sync += [counters["first_error"].eq(wrong), counters["first_place"].eq(place)]
         with m.If(self.clear):
             m.d.sync += [value.eq(0) for value in (*counters.values(), *histogram)]
         shown = [*counters.values(), *histogram]

@@ -9,6 +9,8 @@ REGIONS = 8
 SLOTS = 64
 """Places in a region; a request touches one."""
 PATTERNS = ("sequential", "random", "strided", "hotspot")
+MOST_WORDS = 1 << 17
+"""Of a memory behind a target: 1 MiB at 64 bits. What lies beyond would be found at its beginning again."""
 BUCKETS = 16
 """Of the latency histogram: bucket n counts latencies from 2**n on."""
 
@@ -18,8 +20,9 @@ SETTINGS: dict[str, int] = {
     "pattern": 2,
     "stride": 6,
     "slot_mask": 6,  # places used: a power of two less one
-    "region_mask": 3,  # regions used: a power of two less one
+    "region_mask": 3,  # entries of `route` used: a power of two less one
     "region_first": 3,
+    "route": 24,  # eight region numbers, the lowest first: those that are in use, some of them several times
     "region_walk": 1,  # regions in turn instead of at random
     "slot_bits": 4,  # size of a place: 2**slot_bits bytes
     "offset_mask": 12,  # random part of the offset in a place
@@ -34,17 +37,28 @@ SETTINGS: dict[str, int] = {
     "pause_mask": 8,  # random pause after each request, in cycles
     "limit": 6,  # outstanding requests
     "reluctance": 8,  # in how many cycles of 256 no response is taken
-    "user": 8,
     "expect": 2,  # response of a request that is right
+    "mute": 1,  # errors do not count; ends with the port's next reset, as `run` does
+    "forget": 8,  # what was written in these regions is forgotten, once (settings of the read plane only)
     "replay": 1,  # places and times come from the program, not from `pattern`, `region_*` and `pause_mask`
 }
-"""Name and width. ``base0`` to ``base7``, the first window granules of the regions, come after them."""
+"""Name and width. For each region come ``base0`` to ``base7``, its first window granule, and ``user0`` to ``user7``,
+its AxUSER."""
 
-STATISTICS = ("issued", "completed", "beats", "latency_sum", "latency_max", "errors", "first_error", "last_error_id")
+ROUTE = sum(number << 3 * number for number in range(REGIONS))
+"""The route that leads to each region once, in order."""
+
+STATISTICS = (
+    "issued", "completed", "beats", "latency_sum", "latency_max", "errors", "first_error", "first_place",
+    "last_error_id",
+)  # fmt: skip
 """32 bits each; the histogram comes after them."""
+BUSY = 31
+"""Number of the statistic that has a bit for each region in which something is under way."""
 
 
 def settings_layout(plan: Plan) -> data.StructLayout:
     """All settings of a plane."""
     fields = SETTINGS | {f"base{n}": plan.window_bits for n in range(REGIONS)}
+    fields |= {f"user{n}": plan.user_bits for n in range(REGIONS)}
     return data.StructLayout(fields)

@@ -8,6 +8,8 @@ BOUNDARY = 4096
 """No burst crosses a multiple of this address (IHI 0022H, A3.4.1)."""
 FIXED_BEATS = 16
 WRAP_BEATS = (2, 4, 8, 16)
+LENGTHS = ((1, 1), (2, 4), (5, 16), (17, 64), (65, 256))
+"""Length classes, from the first to the second."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,21 @@ def random_burst(rng: Random, base: int, length: int, size_max: int, **fields: i
         address = page + offset
     sideband = {"cache": rng.getrandbits(4), "prot": rng.getrandbits(3), "qos": rng.getrandbits(4)}
     return Burst(address, beats, size, kind, **(sideband | fields))
+
+
+def even_burst(rng: Random, base: int, length: int, size_max: int, **fields: int) -> Burst:
+    """Like :func:`random_burst`, but every type, length class and size is as likely as any other."""
+    kind = rng.choice((FIXED, INCR, WRAP))
+    size = rng.choice((size_max, size_max - 1, rng.randint(0, max(0, size_max - 2))))
+    number = 1 << size
+    page = base + BOUNDARY * rng.randrange(length // BOUNDARY)
+    if kind == WRAP:
+        return Burst(page + rng.randrange(BOUNDARY // number) * number, rng.choice(WRAP_BEATS), size, kind, **fields)
+    shortest, longest = rng.choice(LENGTHS[:3] if kind == FIXED else LENGTHS)
+    beats = min(rng.randint(shortest, longest), BOUNDARY // number)
+    last = BOUNDARY // number - (beats if kind == INCR else 1)
+    start = rng.randint(0, last) * number + rng.choice((0, rng.randrange(number)))
+    return Burst(page + start, beats, size, kind, **fields)
 
 
 def whole_page(page: int, size_max: int, **fields: int) -> list[Burst]:

@@ -57,7 +57,8 @@ class Card:
         self.dut, self.manifest, self.seed, self.mark = dut, manifest, seed, marks
         self.fabric: dict[str, Any] = manifest["fabric"]
         self.granule: int = self.fabric["granule"]
-        self.initiators = [Initiator(dut, port, index) for index, port in enumerate(manifest["initiators"])]
+        chunk = self.fabric["chunk"]
+        self.initiators = [Initiator(dut, port, index, chunk) for index, port in enumerate(manifest["initiators"])]
         self.targets = [
             Target(dut, port, index, Random(f"{seed}/{port['name']}")) for index, port in enumerate(manifest["targets"])
         ]

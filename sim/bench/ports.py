@@ -48,6 +48,8 @@ class Initiator:
         The port's entry in the manifest.
     index : int
         Its position there.
+    chunk : int
+        Beats into which the card may split a burst.
 
     Members
     -------
@@ -55,8 +57,8 @@ class Initiator:
         None if the port's reset cut the burst off.
     """
 
-    def __init__(self, dut: Any, described: dict[str, Any], index: int) -> None:
-        self.name, self.kind, self.index = described["name"], described["kind"], index
+    def __init__(self, dut: Any, described: dict[str, Any], index: int, chunk: int) -> None:
+        self.name, self.kind, self.index, self.chunk = described["name"], described["kind"], index, chunk
         self.contexts = len(described["contexts"])
         self.targets: list[int] = described["targets"]
         self.device: int | None = described["device"]
@@ -64,6 +66,7 @@ class Initiator:
         self.master = AxiMaster(AxiBus.from_prefix(dut, self.name), dut.clk, self.reset)
         self.width = self.master.write_if.byte_lanes
         self.ids = self.master.write_if.id_count
+        self.targets_before: dict[bool, int] = {}  # of the last request in each direction, for coverage
         self._write_order = Lock()
 
     @property

@@ -11,10 +11,13 @@ from typing import Any
 import cocotb
 from cocotb.triggers import Event, Timer
 
-from .burst import random_burst
+from .burst import even_burst, random_burst
+from .coverage import sample
 from .marks import CLOCK_PERIOD
 from .ports import Initiator
 
+STEADY, BYSTANDER, NAMED = "steady", "bystander", "named"
+"""What happens around a slice: nothing changes, others change, it changes itself."""
 TURN_CYCLES = 8
 """How often :meth:`Traffic.turn` looks."""
 
@@ -81,16 +84,22 @@ class Worker:
             reachable = [region for region in self.traffic.regions if region.target in self.port.targets]
             if reachable:
                 self.busy = True
-                await self._transaction(rng.choice(reachable))
+                await self._transaction(self._trespass() or rng.choice(reachable))
                 self.busy = False
                 self.turns += 1
             else:
                 await self.traffic.changed.wait()
 
+    def _trespass(self) -> Region | None:
+        """Two times of three a place that is not its own, if it has such places."""
+        others = self.traffic.trespasses.get((self.port.index, self.context))
+        return self.rng.choice([*others, None]) if others else None
+
     async def _transaction(self, region: Region) -> None:
-        rng, port, tally = self.rng, self.port, self.traffic.tally
+        rng, port, tally, phase = self.rng, self.port, self.traffic.tally, self.traffic.phase
         write = region.writable and (not region.readable or rng.random() < 0.5)
-        burst = random_burst(rng, region.base, region.length, port.size_max, id=self.id, user=self.context)
+        draw = even_burst if self.traffic.trespasses else random_burst
+        burst = draw(rng, region.base, region.length, port.size_max, id=self.id, user=self.context)
         if write:
             masks = burst.strobes(port.width)
             if rng.random() < 0.2:
@@ -98,6 +107,9 @@ class Worker:
             reply = await port.write(burst, [rng.getrandbits(8 * port.width) for _ in masks], masks)
         else:
             reply = await port.read(burst)
+        if reply is not None:
+            phase = self.traffic.phase if phase == STEADY else phase
+            sample(port, burst, reply, write=write, target=region.target, phase=phase, chunk=port.chunk)
         if reply is None:
             tally.cut += 1
         elif reply.ok:
@@ -126,6 +138,10 @@ class Traffic:
     -------
     tally : Tally
         What became of its transactions so far.
+    phase : str
+        `STEADY`, `BYSTANDER` or `NAMED`.
+    trespasses : dict
+        By port and AxUSER: places beyond its own where it tries its luck as well, with bursts of every shape.
     stopping : bool
         No worker begins another transaction.
     """
@@ -136,6 +152,8 @@ class Traffic:
     ) -> None:  # fmt: skip
         self.regions, self.seed, self.pace = regions, seed, pace or Pace()
         self.tally = Tally()
+        self.phase = STEADY
+        self.trespasses: dict[tuple[int, int], list[Region]] = {}
         self.stopping = False
         self.changed = Event()
         self._workers: list[tuple[Worker, Any]] = []

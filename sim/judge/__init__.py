@@ -139,9 +139,9 @@ def _hitless(builder: _Builder, found: Comparison, skipped: set[str]) -> None:
     for number, (before, after) in sorted(found.stalls.items()):
         shown.append(figure(f"slice {number}: longest stall, unchanged", before, "cycles"))
         shown.append(figure(f"slice {number}: longest stall, growing", after, "cycles"))
-        if after > max(before, found.stall_bound):
+        if after > max(before, found.growth_bound):
             wrong.append(f"slice {number} stalled for {after} cycles while it grew, {before} otherwise")
-    shown.append(figure("bound", found.stall_bound, "cycles"))
+    shown.append(figure("bound", found.growth_bound, "cycles"))
     if not found.stalls:
         wrong.append("no slice grew")
     builder.add("hitless_growth", "G4", wrong, shown)
@@ -195,8 +195,9 @@ def _about(check: str, results: dict[str, Result]) -> list[Figure]:
     asked = [one for result in results.values() for one in result.asked]
     match check:
         case "responses":
-            beats = sum(len(one.request.responses) for one in asked)
-            return [figure("requests", len(asked), ""), figure("response beats", beats, "")]
+            wholes = [whole for result in results.values() for whole in result.wholes]
+            beats = sum(len(whole.request.responses) for whole in wholes)
+            return [figure("requests", len(wholes), ""), figure("response beats", beats, "")]
         case "delivery" | "isolation":
             return [figure("accesses at targets", sum(len(a) for r in results.values() for a in r.accesses), "")]
         case "denials" | "faults":

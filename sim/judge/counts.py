@@ -4,8 +4,10 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from .control import SETTLE
+from .pieces import Asked
 from .reference import NOBODY
-from .scoreboard import Asked, Result
+from .scoreboard import Result
+from .transactions import FOREVER
 
 LATENCY_SLACK = 8
 """Cycles by which the card's longest latency may differ from that at the port: it is taken one stage further in."""
@@ -18,7 +20,7 @@ def _log_entries(asked: Asked, manifest: dict[str, Any]) -> set[tuple[int | str,
     request = asked.request
     contexts = manifest["initiators"][asked.initiator]["contexts"]
     user = request.user if len(contexts) > 1 else 0
-    codes = set(request.responses)
+    codes = asked.codes
     entries: set[tuple[int | str, ...]] = set()
     for outcome in asked.outcomes:
         if outcome.response is None or (asked.denied and outcome.response not in codes):
@@ -100,7 +102,7 @@ def _expected(
         if request.cycle > until:
             continue
         what = "WRITE" if request.write else "READ"
-        codes = set(request.responses)
+        codes = one.codes
         if one.access is not None:
             slices, passed, denied = {one.access.user}, True, False
         else:
@@ -116,11 +118,12 @@ def _expected(
             count(slices, "DENIALS", 1, not one.cut)
         for owner in slices - {NOBODY}:
             place = owner, "LONGEST_LATENCY"
-            if one.cut:
+            if one.whole.end == FOREVER:
                 high[place] = LONGEST
-            elif begin - settle <= request.end:
-                high[place] = max(high[place], min(request.latency + LATENCY_SLACK, LONGEST))
-                if begin + settle <= request.end and len(slices) == 1:
+            elif begin - settle <= one.whole.end:
+                high[place] = max(high[place], min(one.whole.latency + LATENCY_SLACK, LONGEST))
+                # A piece's own time begins when the card splits it off, which nobody sees.
+                if begin + settle <= request.end and len(slices) == 1 and not one.split:
                     low[place] = max(low[place], min(request.latency, LONGEST) - LATENCY_SLACK)
     return {place: (max(0, low[place]), high[place]) for place in set(low) | set(high)}
 

@@ -40,8 +40,9 @@ def curves(result: Result, begin: int, end: int, bins: int = 200) -> tuple[int, 
         for cycle in request.beat_cycles if request.write else request.response_cycles:
             if cycle >= begin:
                 beats[one.slice][(cycle - begin) // width] += 1
-        if request.end >= begin:
-            latencies[one.slice][(request.end - begin) // width].append(request.latency)
+        # A split burst has one latency, that of the whole.
+        if request.piece == 0 and begin <= one.whole.end < FOREVER:
+            latencies[one.slice][(one.whole.end - begin) // width].append(one.whole.latency)
     drawn = []
     for number in sorted(beats):
         found = latencies[number]

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from .events import TraceError
+from .pieces import Asked
 from .reference import NOBODY
-from .scoreboard import Asked, Result
+from .scoreboard import Result
 from .transactions import FOREVER
 
 BURST_BEATS = 256
@@ -30,8 +31,9 @@ class Comparison:
         What happened to bystanders' requests in the changed run only.
     added : int
         Most cycles that a bystander's request took longer than in the quiet run.
-    bound, stall_bound : int
-        Most cycles that it may take longer; longest stall in a busy card whatever changes.
+    bound, stall_bound, growth_bound : int
+        Most cycles that it may take longer; longest wait for one grant in a busy card; longest stall of a port in a
+        busy card whatever changes: a write that is split has one answer for all its pieces.
     stalls : dict
         By growing slice: its longest stall in the quiet run and in the changed one.
     """
@@ -47,6 +49,7 @@ class Comparison:
     added: int = 0
     bound: int = 0
     stall_bound: int = 0
+    growth_bound: int = 0
     stalls: dict[int, tuple[int, int]] = field(default_factory=dict)
     growth_errors: list[str] = field(default_factory=list)
 
@@ -186,7 +189,9 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
     lengths = (one.request.length + 1 for one in changed.asked if one.target in reached)
     rivals = max((len(manifest["targets"][target]["initiators"]) for target in reached), default=1)
     result.stall_bound = rivals * max(lengths, default=BURST_BEATS) + manifest["fabric"]["scrub_beats"]
-    result.bound = manifest["fabric"]["outstanding"] * result.stall_bound
+    whole = max((one.whole.length + 1 for one in changed.asked if one.target in reached), default=BURST_BEATS)
+    result.growth_bound = rivals * whole + manifest["fabric"]["scrub_beats"]
+    result.bound = _in_front(manifest, changed) * result.stall_bound
 
     for mark in transitions:
         grower = mark.get("grows")
@@ -201,6 +206,18 @@ def compare(manifest: dict[str, Any], quiet: Result, changed: Result) -> Compari
             if mark["cycle"] <= one.request.cycle <= end and one.denied and not _gained(manifest, one, mark):
                 result.growth_errors.append(f"the {one.request} of the growing slice {grower} was denied")
     return result
+
+
+def _in_front(manifest: dict[str, Any], result: Result) -> int:
+    """Grants after which the last beat of a request must have come, itself included.
+
+    As many as a port can have under way; if bursts are split, also the pieces of the burst itself, and of one that
+    the port has taken before it and not yet split.
+    """
+    outstanding: int = manifest["fabric"]["outstanding"]
+    if manifest["fabric"]["isolation"] != "strict":
+        return outstanding
+    return outstanding + 2 * max((len(whole.pieces) for whole in result.wholes), default=1)
 
 
 def _in_both(mark: dict[str, Any], quiet: Result) -> bool:

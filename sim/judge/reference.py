@@ -283,13 +283,17 @@ class Reference:
         """Bitmaps of the slices that may have had a right on a key."""
         return self._rights[key, write].possible(begin, end)
 
-    def outcomes(self, initiator: int, request: Request, begin: int, end: int) -> set[Outcome]:
-        """All right ways to answer a request that the fabric looked at in the cycles `begin` to `end`."""
+    def outcomes(self, initiator: int, request: Request, begin: int, end: int, whole: Request) -> set[Outcome]:
+        """All right ways to answer a request that the fabric looked at in the cycles `begin` to `end`.
+
+        A piece of a split burst is legal if `whole` is, the burst as the initiator gave it; otherwise `whole` is
+        `request`.
+        """
         context = self.context(initiator, request.user)
         if context is None:
             return {Outcome(DECERR, "no_slice", 0, request.address, NOBODY)}
         data_bytes = self.fabric["data_width"] // 8
-        right_burst = legal(request.address, request.length, request.size, request.burst, data_bytes)
+        right_burst = legal(whole.address, whole.length, whole.size, whole.burst, data_bytes)
         granule = request.address // self.granule
         entries: list[Entry | None] = [None]
         if granule < self.fabric["window_granules"]:

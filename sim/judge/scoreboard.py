@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .answers import judge_answer, judge_merged
 from .bursts import DECERR, SLVERR
 from .events import Trace
 from .findings import Findings
-from .reference import NOBODY, Outcome, Reference
+from .pieces import Asked, Whole, split
+from .reference import Outcome, Reference
 from .transactions import FOREVER, Request, reads, writes
 
 CHECKS = {
@@ -18,49 +20,16 @@ CHECKS = {
 """Checks of every run, and the guarantee that each one shows."""
 
 
-@dataclass(eq=False)
-class Asked:
-    """A request of an initiator, and what became of it.
-
-    Members
-    -------
-    outcomes : set
-        All right answers.
-    denied : bool
-        It was answered like one of the denials among them.
-    access : Request or None
-        The access at a target that it became.
-    """
-
-    initiator: int
-    request: Request
-    outcomes: set[Outcome]
-    denied: bool = False
-    access: Request | None = None
-    target: int = -1
-
-    @property
-    def cut(self) -> bool:
-        """A reset of what is attached ended it."""
-        return self.request.cut < FOREVER
-
-    @property
-    def slice(self) -> int:
-        """The slice that it was made for, NOBODY if there was none or it is not known for sure."""
-        if self.access is not None:
-            return self.access.user
-        slices = {outcome.slice for outcome in self.outcomes}
-        return slices.pop() if len(slices) == 1 else NOBODY
-
-
 @dataclass
 class Result:
     """What the scoreboard knows after a run.
 
     Members
     -------
-    asked : list of Asked
+    wholes : list of Whole
         Every request of every initiator.
+    asked : list of Asked
+        Their pieces, which are the requests themselves on a card that does not split.
     accesses : list of list of Request
         Every access at each target, the scrubber's too, in order of cycle.
     """
@@ -68,32 +37,9 @@ class Result:
     trace: Trace
     reference: Reference
     findings: Findings
+    wholes: list[Whole] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     accesses: list[list[Request]] = field(default_factory=list)
-
-
-def _judge_answer(asked: Asked, findings: Findings, open_until: int) -> None:
-    """Was it answered as it had to be? A request that may have passed is left to the comparison with its target."""
-    request = asked.request
-    if asked.cut:
-        return
-    if request.end == FOREVER:
-        findings.add("responses", open_until, f"no complete response to the {request}")
-        return
-    codes = set(request.responses)
-    denials = {outcome.response for outcome in asked.outcomes if outcome.response is not None}
-    passing = any(outcome.response is None for outcome in asked.outcomes)
-    clean = request.write or not any(request.data)
-    if len(codes) == 1 and codes <= denials and (clean or not passing):
-        asked.denied = True
-        if not clean:
-            findings.add("denials", request.end, f"the denied {request} got data that is not zero")
-    elif not passing:
-        names = {SLVERR: "SLVERR", DECERR: "DECERR"}
-        right = " or ".join(sorted(names[code] for code in denials if code is not None))
-        findings.add("denials", request.end, f"the {request} was answered {sorted(codes)}; right is {right}")
-        # It counts as a denial only if it was one, though of the wrong kind.
-        asked.denied = bool(codes & {SLVERR, DECERR})
 
 
 def _same_beats(asked: Asked, access: Request) -> bool:
@@ -108,21 +54,32 @@ def _compare(asked: Asked, access: Request, target: str, findings: Findings) -> 
     request = asked.request
     if request.write and not _same_beats(asked, access):
         findings.add("delivery", access.cycle, f"{target} got other data or strobes than the {request} gave")
-    if asked.cut:
+    if asked.cut or request.end == FOREVER:
         return
     if access.end == FOREVER or request.end < access.end:
         findings.add("responses", request.end, f"the {request} was answered before {target} had answered")
-    elif request.responses != access.responses or request.data != access.data:
+    elif not asked.merged and (request.responses != access.responses or request.data != access.data):
         what = "data" if request.responses == access.responses else "response"
         findings.add("responses", request.end, f"the {request} got another {what} than {target} gave")
 
 
-class _Matcher:
-    """Finds for each access at a target the request that it came from."""
+def _agrees(asked: Asked, access: Request) -> bool:
+    """Whether an access that looks like the request also carries the same data."""
+    return _same_beats(asked, access) if access.write else asked.cut or asked.request.data == access.data
 
-    def __init__(self, asked: Iterable[Asked], targets: int) -> None:
+
+class _Matcher:
+    """Finds for each access at a target the request or piece that it came from.
+
+    An access bears its source: the index of the initiator, in the low `source_bits` of its ID. Which request it is,
+    its address, shape and slice must tell; of several alike, the first with the same data whose turn it is in its ID,
+    and that was not answered yet: a denied request must not be taken for one like it that comes later.
+    """
+
+    def __init__(self, asked: Iterable[Asked], targets: int, source_bits: int) -> None:
+        self.mask = (1 << source_bits) - 1
         self.waiting: dict[tuple[int, int, bool], deque[tuple[Asked, Outcome]]] = defaultdict(deque)
-        self.last: dict[tuple[int, int, bool, int], int] = defaultdict(lambda: -1)
+        self.last: dict[tuple[int, int, bool, int], tuple[int, int]] = defaultdict(lambda: (-1, 0))
         for one in asked:
             if one.denied:
                 continue
@@ -132,14 +89,23 @@ class _Matcher:
 
     def match(self, target: int, access: Request, findings: Findings) -> Asked | None:
         """The request, taken from the list; None if nobody asked for this access."""
-        waiting = self.waiting[target, access.id, access.write]
-        found = None
+        source = access.id & self.mask
+        waiting = self.waiting[target, source, access.write]
+        best, found = (False, False, False), None
+        earlier: set[int] = set()
         for place, (asked, outcome) in enumerate(waiting):
             if asked.request.cycle > access.cycle:
                 break
-            if asked.access is None and _fits(asked.request, outcome, access):
-                found = place
-                break
+            if asked.access is not None:
+                continue
+            if _fits(asked.request, outcome, access):
+                rank = access.cycle <= asked.request.end, _agrees(asked, access), asked.request.id not in earlier
+                if found is None or rank > best:
+                    best, found = rank, place
+                if all(rank):
+                    break
+            if not asked.refusals:
+                earlier.add(asked.request.id)
         if found is None:
             return None
         asked = waiting[found][0]
@@ -147,10 +113,11 @@ class _Matcher:
         while waiting and waiting[0][0].access is not None:
             waiting.popleft()
         request = asked.request
-        stream = target, access.id, access.write, request.id
-        if request.number < self.last[stream]:
+        stream = target, source, access.write, request.id
+        place_in_stream = request.number, request.piece
+        if place_in_stream < self.last[stream]:
             findings.add("delivery", access.cycle, f"the {request} reached its target after a later one of its ID")
-        self.last[stream] = max(self.last[stream], request.number)
+        self.last[stream] = max(self.last[stream], place_in_stream)
         return asked
 
 
@@ -163,6 +130,21 @@ def _fits(request: Request, outcome: Outcome, access: Request) -> bool:
     )
 
 
+def _check_slots(manifest: dict[str, Any], result: Result) -> None:
+    """With ``isolation: strict`` no two requests of a port and direction are under way with the same target ID."""
+    fabric, scrubber = manifest["fabric"], len(manifest["initiators"])
+    if fabric["isolation"] != "strict":
+        return
+    until: dict[tuple[int, bool], int] = defaultdict(lambda: -1)
+    everything = [access for accesses in result.accesses for access in accesses if access.id != scrubber]
+    for access in sorted(everything, key=lambda access: access.cycle):
+        place = access.id, access.write
+        if access.cycle < until[place]:
+            text = f"the {access} has the ID of one that is still under way"
+            result.findings.add("delivery", access.cycle, text)
+        until[place] = max(until[place], access.end)
+
+
 def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Result:
     """Put a run's handshakes together and judge every request's answer and delivery."""
     reference = Reference(manifest, trace, findings)
@@ -170,15 +152,21 @@ def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Resul
     for index, port in enumerate(manifest["initiators"]):
         for collected in (reads, writes):
             for request in collected(trace, port["name"], findings, "responses"):
-                over = min(request.end, request.cut, trace.cycles)
-                outcomes = reference.outcomes(index, request, request.cycle, over)
-                result.asked.append(Asked(index, request, outcomes))
-    result.asked.sort(key=lambda one: one.request.cycle)
+                whole = Whole(index, request)
+                result.wholes.append(whole)
+                if request.end == request.cut == FOREVER:
+                    findings.add("responses", trace.cycles, f"no complete response to the {request}")
+                for piece in split(request, manifest["fabric"]):
+                    over = min(piece.end, piece.cut, trace.cycles)
+                    outcomes = reference.outcomes(index, piece, piece.cycle, over, request)
+                    whole.pieces.append(Asked(index, piece, request, outcomes))
+    result.wholes.sort(key=lambda whole: whole.request.cycle)
+    result.asked = [piece for whole in result.wholes for piece in whole.pieces]
     for one in result.asked:
-        _judge_answer(one, findings, trace.cycles)
+        judge_answer(one, findings)
 
     scrubber = len(manifest["initiators"])
-    matcher = _Matcher(result.asked, len(manifest["targets"]))
+    matcher = _Matcher(result.asked, len(manifest["targets"]), manifest["fabric"]["source_bits"])
     for index, port in enumerate(manifest["targets"]):
         accesses = reads(trace, port["name"], findings, "delivery") + writes(trace, port["name"], findings, "delivery")
         accesses.sort(key=lambda access: access.cycle)
@@ -192,8 +180,11 @@ def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Resul
                 continue
             match.access, match.target = access, index
             _compare(match, access, port["name"], findings)
+    _check_slots(manifest, result)
+    for whole in result.wholes:
+        judge_merged(whole, findings)
     for one in result.asked:
-        if one.access is None and not one.denied and not one.cut and any(o.response is None for o in one.outcomes):
+        if one.access is None and not one.denied and not one.cut and one.passing:
             refused = set(one.request.responses) & {SLVERR, DECERR}
             what = "was denied, though it is permitted" if refused else "never reached its target"
             findings.add("delivery", one.request.cycle, f"the {one.request} {what}")

@@ -5,8 +5,9 @@ from typing import Any
 
 from .bursts import beat_addresses, legal
 from .memory import Author, Mirror
+from .pieces import Asked
 from .reference import REVOKED, Rekey
-from .scoreboard import Asked, Result
+from .scoreboard import Result
 from .transactions import FOREVER, Request
 
 REQUEST, WRITE_BEAT, READ_BEAT = range(3)

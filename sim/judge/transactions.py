@@ -24,6 +24,8 @@ class Request:
         Cycle of the last response, or FOREVER.
     cut : int
         Cycle of the reset that ended it, or FOREVER.
+    piece : int
+        Its place in the burst of which it is a piece; `number` is that of the burst.
     """
 
     port: str
@@ -46,6 +48,7 @@ class Request:
     data: list[int] = field(default_factory=list)
     end: int = FOREVER
     cut: int = FOREVER
+    piece: int = 0
 
     @property
     def latency(self) -> int:

@@ -3,23 +3,20 @@
 import json
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
-from amaranth.hdl import UnusedElaboratable
 from rich.console import Console
 from rich.table import Table
 
 from hdl.card import find_card, known_cards
-from hdl.files import build_folder, write_text
-from hdl.generate import generate, harness_verilog
+from hdl.files import build_folder
+from hdl.generate import generate
 from hdl.plan import plan_card
 
-from ..build import build_simulation
 from ..cocotb_run import SimulationError
+from .harness import HARNESS, run_in_harness
 
-CACHE = Path("cache", "verilator")
 RESULT = "replay.json"
 DEFAULTS: dict[str, Any] = {"requests": 4000, "pace": 8, "limit": 1, "bank": None}
 EXPERIMENTS = ("alone", "shared", "reconfiguration")
@@ -39,27 +36,12 @@ def run(card: Path, out: Path, settings: dict[str, Any]) -> dict[str, Any]:
         The simulation did not come to its end, for instance because the card is too small.
     """
     folder = out / "replay"
-    harness, manifest, result = folder / "harness.v", folder / "manifest.json", folder / "result.json"
     if generate(card, folder):
-        harness.unlink(missing_ok=True)  # it comes from the same sources
+        (folder / HARNESS).unlink(missing_ok=True)  # it comes from the same sources
     plan = plan_card(card)
-    # The harness asks the card for its ports and does not build it.
-    warnings.simplefilter("ignore", UnusedElaboratable)
-    if not harness.is_file():
-        write_text(harness, harness_verilog(plan))
-    built = build_simulation([folder / f"{plan.card}.v", harness], "harness", out.parent / CACHE)
-    result.unlink(missing_ok=True)
-    told = folder / "settings.json"
-    told.write_text(json.dumps(settings | {"manifest": str(manifest), "result": str(result)}), encoding="utf-8")
-    outcome = built.run(
-        "sim.traffic.replay", directory=folder, seed=1, plusargs=[f"+run={told}"],
-        environment={"PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
-    for case in outcome.cases:
-        if not case.passed:
-            raise SimulationError(f"{' '.join(case.message.split())}; log: {outcome.log}")
-    described = json.loads(manifest.read_text(encoding="utf-8"))
-    return {"card": plan.card, "manifest": described["hash"], **settings, **json.loads(result.read_text())}
+    result = run_in_harness(plan, folder, "replay", folder, out, **settings)
+    described = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return {"card": plan.card, "manifest": described["hash"], **settings, **result}
 
 
 def table(result: dict[str, Any]) -> Table:

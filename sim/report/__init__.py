@@ -152,7 +152,7 @@ def _run(result: Result) -> dict[str, Any]:
     return {
         "name": result.trace.name,
         "cycles": result.trace.cycles,
-        "requests": len(result.asked),
+        "requests": len(result.wholes),
         "denied": sum(one.denied for one in result.asked),
         "accesses": sum(len(accesses) for accesses in result.accesses),
         "rekeys": len(result.reference.rekeys),
@@ -165,8 +165,10 @@ def _number(value: float | int) -> str:
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.3f}"
 
 
-def write_report(manifest: dict[str, Any], judgement: Judgement, path: Path) -> Path:
-    """Write the page to `path`; returns it."""
+def write_report(
+    manifest: dict[str, Any], judgement: Judgement, path: Path, variety: dict[str, Any] | None = None
+) -> Path:
+    """Write the page to `path`; returns it. `variety` is what :func:`sim.coverage.collect` has found."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -175,9 +177,8 @@ def write_report(manifest: dict[str, Any], judgement: Judgement, path: Path) -> 
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "figure": figure_text, "slice_colour": svg.colour}
-    page = environment.get_template(TEMPLATE).render(
-        _context(manifest, judgement) | {"replay": replay.load(path.parent, manifest)}
-    )
+    found = {"variety": variety, "replay": replay.load(path.parent, manifest)}
+    page = environment.get_template(TEMPLATE).render(_context(manifest, judgement) | found)
     part = path.with_suffix(".part")
     part.write_text(page, encoding="utf-8")
     part.replace(path)

@@ -2,6 +2,7 @@
 
 SCENARIOS: dict[str, tuple[str | None, ...]] = {
     "hitless": ("changed", "quiet"),
+    "mix": (None,),
     "isolation": (None,),
     "bring_up": (None,),
     "qos": (None,),

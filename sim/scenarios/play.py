@@ -13,7 +13,9 @@ from cocotb.triggers import First, Timer
 from ram import load_card
 
 from ..bench.card import Card, Stuck
+from ..bench.coverage import write_hits
 from ..bench.marks import CLOCK_PERIOD, Marks, now
+from ..coverage import FILE as COVERAGE
 from .definitions import definitions
 from .setting import Setting
 
@@ -49,5 +51,6 @@ async def play(dut: object) -> None:
             setting.skip("slices with all their memory", f"to scrub it takes too long, they have 1/{divisor} of it")
         started = time.monotonic()
         await _play(scenario.run(setting), mark)
+        write_hits(Path(settings["marks"]).with_name(COVERAGE))
         mark("wall", cycles=now(), seconds=round(time.monotonic() - started, 3))
         mark("end")

@@ -10,8 +10,8 @@ from ram.definition import Qos
 
 from ..bench.card import Card
 from ..bench.holding import Holding, common_regions, holding, owners
-from ..bench.traffic import Pace, Traffic
-from .change import describe
+from ..bench.traffic import BYSTANDER, NAMED, STEADY, Pace, Traffic
+from .change import describe, named
 
 
 class Setting:
@@ -131,8 +131,13 @@ class Setting:
             value = operation.value if isinstance(operation, Write) else operation.expected
             mark("operation", address=operation.address, value=value, write=write, reason=operation.reason)
 
+        changing = named(before, after)
+        for name, traffic in self.traffic.items():
+            traffic.phase = NAMED if name in changing else BYSTANDER
         async with self.card.sequence:
             await execute(answer.transition, self.card, on_operation=note)
+        for traffic in self.traffic.values():
+            traffic.phase = STEADY
         self.manager.commit(answer)
         mark("transition_end", name=title, result=str(answer.code))
         self._check_lanes()

@@ -87,7 +87,7 @@ class Stage:
         for tenant in self.tenants.values():
             await self._store(tenant)
             for plane in (READ, WRITE):
-                await self.desk.set(tenant.port, plane, "replay", 1)
+                await self.desk.set(tenant.port, plane, replay=1)
 
     async def tell(self, tenant: Tenant, plane: int) -> None:
         """A place is a line, a region a page."""
@@ -104,10 +104,10 @@ class Stage:
     async def _fill(self, page: int) -> None:
         """Write every line of a page, all tenants at once."""
         for tenant in self.tenants.values():
-            await self.desk.set(tenant.port, WRITE, "region_first", page)
+            await self.desk.set(tenant.port, WRITE, region_first=page)
         before = await self._written()
         for tenant in self.tenants.values():
-            await self.desk.set(tenant.port, WRITE, "run", 1)
+            await self.desk.set(tenant.port, WRITE, run=1)
         self.desk.dut.measure.value = 1
         while any(now - then < LINES_PER_PAGE for now, then in zip(await self._written(), before, strict=True)):
             await self.desk.cycles(LOOK)
@@ -134,13 +134,11 @@ class Stage:
     async def run(self, names: list[str], *, loop: bool, changes: Changes | None = None) -> Outcome:
         """Run programs until each has ended once; with `loop` those that end earlier begin again meanwhile."""
         desk, dut = self.desk, self.desk.dut
-        dut.clear.value = 1
-        await RisingEdge(dut.clk)
-        dut.clear.value, dut.measure.value = 0, 1
+        await desk.begin()
         tenants = [self.tenants[name] for name in names]
         for tenant in tenants:
             for plane in (READ, WRITE):
-                await desk.set(tenant.port, plane, "run", 1)
+                await desk.set(tenant.port, plane, run=1)
         everybody = sum(1 << tenant.port for tenant in tenants)
         dut.replay_loop.value, dut.replay_start.value = int(loop), everybody
         await RisingEdge(dut.clk)

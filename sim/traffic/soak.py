@@ -2,83 +2,97 @@
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import cocotb
 
+from hdl.traffic.settings import STATISTICS
 from ram import load_card
 
-from .desk import READ, WRITE, Desk, Statistics, everywhere
+from ..bench.marks import now
+from .changes import Changes, Scope, slices_for
+from .desk import PLANES, Desk
+from .world import World
 
-GRANULES = 2
-"""Of each slice in each target."""
-STRETCH = 50_000
-"""Cycles between two changes of what the generators do."""
-SHAPES: dict[str, dict[str, int]] = {
-    "single": {"length": 0, "slot_bits": 6},
-    "short": {"length_mask": 7, "slot_bits": 7, "bursts": 0b111, "size_mask": 3, "offset_mask": 63},
-    "narrow": {"length_mask": 15, "slot_bits": 7, "bursts": 0b110, "size_mask": 7, "partial": 1},
-    "long": {"length_mask": 255, "slot_bits": 11, "slot_mask": 3},
-}
-"""Bursts of a stretch. A place holds the longest of its bursts from the largest offset on."""
-PATTERNS = {"sequential": 0, "random": 1, "strided": 2, "hotspot": 3}
-
-
-async def _stretch(desk: Desk, random: Random, contexts: list[tuple[int, int, str]]) -> str:
-    """Give every port other traffic; returns what it is."""
-    told = []
-    for port, user, name in contexts:
-        bases = {f"base{n}": base for n, base in enumerate(desk.bases(name))}
-        regions = len(bases)
-        for plane in (READ, WRITE):
-            shape = random.choice(sorted(SHAPES))
-            pattern = random.choice(sorted(PATTERNS))
-            settings: dict[str, Any] = {
-                **bases, **SHAPES[shape], "pattern": PATTERNS[pattern], "stride": random.randrange(1, 64, 2),
-                "region_mask": (1 << (regions.bit_length() - 1)) - 1, "region_walk": random.randrange(2),
-                "id_mask": random.choice((0, 3, 15)) & ((1 << desk.manifest["fabric"]["id_width"]) - 1),
-                "pause_mask": random.choice((0, 0, 3, 31)), "limit": random.choice((1, 8, 32)),
-                "reluctance": random.choice((0, 0, 64, 200)), "user": user,
-            }  # fmt: skip
-            # Reads ask for what was written, in the shape in which it was written.
-            await desk.tell(port, plane, **settings, run=1)
-            told.append(f"{shape}/{pattern}")
-    for target in range(len(desk.manifest["targets"])):
-        await desk.memory(target, scatter=0, pauses=random.choice((0, 0, 40, 160)))
-    return ", ".join(told)
-
-
-def _sum(total: dict[str, int], seen: dict[tuple[int, int], Statistics]) -> None:
-    for (_, plane), one in seen.items():
-        name = ("reads", "writes")[plane]
-        total[name] = total.get(name, 0) + one.completed
-        total["errors"] = total.get("errors", 0) + one.errors
-        total["longest"] = max(total.get("longest", 0), one.latency_max)
+MOST_SLICES = 6
+BETWEEN = (200, 4000)
+"""Cycles between two changes."""
+RESHAPED = 0.25
+"""How often a port gets other traffic between two changes."""
+MEMORIES = 0.1
+"""How often the memories get other habits."""
 
 
 @cocotb.test()
 async def soak(dut: object) -> None:
-    """Runs until `cycles` have passed."""
+    """Runs until `cycles` have passed and `transactions` have been checked, and writes what it saw to `result`."""
     settings = json.loads(Path(str(cocotb.plusargs["run"])).read_text(encoding="utf-8"))
     manifest = json.loads(Path(settings["manifest"]).read_text(encoding="utf-8"))
-    description = load_card(Path(settings["manifest"]))
-    desk, random = Desk(dut, manifest, description), Random(settings["seed"])
+    card = load_card(Path(settings["manifest"]))
+    rng = Random(settings["seed"])
+    desk = Desk(dut, manifest, card)
+    world = World(desk, settings["seed"])
     await desk.boot()
-    ports = [port["name"] for port in manifest["initiators"] if port["kind"] in ("host", "core")]
-    await desk.apply(*(everywhere(description, port, GRANULES) for port in ports))
-    names = [port["name"] for port in manifest["initiators"]]
-    contexts = [(names.index(port), 0, f"on_{port}") for port in ports]
-    total: dict[str, int] = {"cycles": 0}
-    started = time.monotonic()
-    while total["cycles"] < settings["cycles"]:
-        what = await _stretch(desk, random, contexts)
-        seen = await desk.measure(STRETCH)
-        await desk.stop()
-        _sum(total, seen)
-        total["cycles"] += STRETCH
-        assert not total["errors"], f"wrong answers: {[one for one in seen.items() if one[1].errors]} with {what}"
-    seconds = time.monotonic() - started
-    result = total | {"transactions": total["reads"] + total["writes"], "cycles_per_second": total["cycles"] / seconds}
+    memories = [target.name for target in card.targets if target.kind == "memory"]
+    contexts = [context.name for context in card.contexts]
+    number = min(MOST_SLICES, card.fabric.slices - 1, card.fabric.keys - 2, len(contexts))
+    definitions = slices_for(card, "slice", contexts, memories, number, rng)
+    await desk.apply(*definitions)
+    scope = Scope([definition.slice for definition in definitions], memories)
+    changes = Changes(card, desk.manager, scope, rng)
+    await desk.begin()
+    await world.begin()
+    await world.memories(rng)
+
+    kinds: Counter[str] = Counter()
+    last, begun = "bring-up", now()
+    wall, processor = time.perf_counter(), time.process_time()
+    while True:
+        await desk.cycles(rng.randint(*BETWEEN))
+        await world.check(last)
+        checked = await _transactions(desk)
+        if now() - begun >= settings["cycles"] and checked >= settings["transactions"]:
+            break
+        if rng.random() < MEMORIES:
+            await world.memories(rng)
+        if rng.random() < RESHAPED:
+            await world.shape(rng.choice(sorted(world.ports)))
+        drawn = changes.draw()
+        if drawn is None:
+            continue
+        kind, answer = drawn
+        await world.change(answer, rude=rng.random() < 0.5)
+        kinds[kind] += 1
+        last = f"change {sum(kinds.values())}, {kind}: {answer.reason}"
+    cycles, wall, processor = now() - begun, time.perf_counter() - wall, time.process_time() - processor
+    await desk.stop()
+    await world.check("the end")
+    seen = await desk.statistics()
+    idle = [card.initiators[port].name for (port, _), one in seen.items() if not one.completed]
+    result = {
+        "transactions": sum(one.completed for one in seen.values()),
+        "reads": sum(one.completed for (_, plane), one in seen.items() if not plane),
+        "beats": sum(one.beats for one in seen.values()),
+        "errors": sum(one.errors for one in seen.values()),
+        "longest latency": max(one.latency_max for one in seen.values()),
+        "changes": sum(kinds.values()),
+        "changes by kind": dict(sorted(kinds.items())),
+        "cycles": cycles,
+        "cycles per second": round(cycles / wall),
+        "cycles per second of processor time": round(cycles / processor),
+        "ports that never ran": idle,
+        "transactions by port": {
+            port.name: sum(seen[number, plane].completed for plane in PLANES)
+            for number, port in enumerate(card.initiators)
+        },
+    }
     Path(settings["result"]).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+async def _transactions(desk: Desk) -> int:
+    """How many have been answered so far."""
+    number = STATISTICS.index("completed")
+    ports = range(len(desk.description.initiators))
+    return sum([(await desk.ask(port, plane, number))[0] for port in ports for plane in PLANES])

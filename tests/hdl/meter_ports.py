@@ -45,6 +45,7 @@ class Plane:
     def __init__(self, plan, initiator, generator):
         self.plan, self.initiator, self.random = plan, initiator, generator
         self.accepted, self.entered, self.outstanding = [], [], {}
+        self.born = None  # of the burst whose first piece was sent last
 
     def _pick(self):
         """A number as the port may show it, and the context that it means, or None."""
@@ -61,16 +62,19 @@ class Plane:
         likely = [self.random.random() < density for _ in range(5)]
         events, counts = {}, []
         answered = self.random.choice(list(self.outstanding)) if likely[3] and self.outstanding else None
-        if likely[2] and self.entered:
+        first = self.born is None or self.random.random() < 0.7
+        if likely[2] and (self.entered or not first):
             ticket = self.random.randrange(1 << layouts.ticket_bits(self.plan))
             if ticket not in self.outstanding:
                 context, number = self._pick()
                 length = self.random.choice((0, 3, 255, self.random.randrange(256)))
                 through = self.random.random() < 0.8
                 events |= {"sent": 1, "sent_through": through, "sent_context": number, "sent_length": length}
-                events["sent_ticket"] = ticket
+                events |= {"sent_ticket": ticket, "sent_first": int(first)}
+                if first:
+                    self.born = self.entered.pop(0)
                 counts.append((context, {"beats": through * (length + 1), "requests": int(through)}))
-                self.outstanding[ticket] = (self.entered.pop(0), context, number)
+                self.outstanding[ticket] = (self.born, context, number)
         if likely[1] and self.accepted:
             events["entered"] = 1
             self.entered.append(self.accepted.pop(0))
@@ -112,7 +116,8 @@ class Ports:
         self.longest = dict.fromkeys(contexts, 0)
 
     def quiet(self, ctx):
-        for plane, index in self.planes:
+        for (plane, index), model in self.planes.items():
+            model.born = None  # no cycles are counted until there is traffic again
             ctx.set(getattr(self.meter, f"{plane}{index}"), {})
 
     def drive(self, ctx, density, *, accepts=True):

@@ -192,7 +192,14 @@ def test_longest_latency_starts_anew():
             """A request is accepted, entered, sent, answered in each cycle, each 5 cycles after its acceptance."""
             nonlocal waited
             waited += 1
-            events = {"accepted": 1, "entered": waited > 1, "sent": waited > 3, "done": waited > 5, "done_owned": 1}
+            events = {
+                "accepted": 1,
+                "entered": waited > 1,
+                "sent": waited > 3,
+                "sent_first": 1,
+                "done": waited > 5,
+                "done_owned": 1,
+            }
             ctx.set(meter.read0, {**events, "sent_ticket": waited % 8, "done_ticket": (waited - 2) % 8})
 
         await start(ctx, meter, {0: 0})
@@ -200,7 +207,7 @@ def test_longest_latency_starts_anew():
         await ctx.tick()
         ctx.set(meter.read0, {"entered": 1})
         await ctx.tick()
-        ctx.set(meter.read0, {"sent": 1, "sent_ticket": 9})
+        ctx.set(meter.read0, {"sent": 1, "sent_first": 1, "sent_ticket": 9})
         await ctx.tick()
         ctx.set(meter.read0, {})
         await ctx.tick().repeat(997)

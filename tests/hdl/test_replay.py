@@ -173,6 +173,38 @@ async def statistic(ctx, generator, plane, number):
     return ctx.get(generator.value)
 
 
+async def fill(ctx, generator):
+    """Set up both planes, and write every line that a program can ask for."""
+    beats = 64 // generator.plan.data_bytes
+    for plane in (0, 1):
+        await tell(
+            ctx, generator, plane, check=1, slot_mask=PLACES - 1, slot_bits=6, length=beats - 1, bursts=2,
+            id_walk=1, id_mask=3, limit=4, base0=3, base1=4, replay=0,
+        )  # fmt: skip
+    ctx.set(generator.measure, 1)
+    ctx.set(generator.clear, 1)
+    await ctx.tick()
+    ctx.set(generator.clear, 0)
+    await tell(ctx, generator, 1, run=1)
+    while await statistic(ctx, generator, 1, 1) < 2 * PLACES:
+        await ctx.tick()
+    await tell(ctx, generator, 1, run=0)
+    while not ctx.get(generator.idle):
+        await ctx.tick()
+
+
+async def start(ctx, generator):
+    """Begin the program, with statistics from 0."""
+    for plane in (0, 1):
+        await tell(ctx, generator, plane, replay=1, run=1)
+    ctx.set(generator.clear, 1)
+    await ctx.tick()
+    ctx.set(generator.clear, 0)
+    ctx.set(generator.replay_start, 1)
+    await ctx.tick()
+    ctx.set(generator.replay_start, 0)
+
+
 @pytest.mark.parametrize("spoil", [0, 1])
 def test_what_a_replayed_program_reads_is_checked(spoil):
     """Lines are written, a program runs over them, and a bit that turns over on the way is an error in each beat."""
@@ -182,28 +214,10 @@ def test_what_a_replayed_program_reads_is_checked(spoil):
     beats = 64 // plan.data_bytes
 
     async def bench(ctx):
-        for plane in (0, 1):
-            await tell(
-                ctx, generator, plane, check=1, slot_mask=PLACES - 1, slot_bits=6, length=beats - 1, bursts=2,
-                id_walk=1, id_mask=3, limit=4, base0=3, base1=4,
-            )  # fmt: skip
-        ctx.set(generator.measure, 1)
-        await tell(ctx, generator, 1, run=1)
-        while await statistic(ctx, generator, 1, 1) < 2 * PLACES:
-            await ctx.tick()
-        await tell(ctx, generator, 1, run=0)
-        while not ctx.get(generator.idle):
-            await ctx.tick()
+        await fill(ctx, generator)
         await store(ctx, generator, made, "replay_")
-        for plane in (0, 1):
-            await tell(ctx, generator, plane, replay=1, run=1)
         ctx.set(pair.spoil, spoil)
-        ctx.set(generator.clear, 1)
-        await ctx.tick()
-        ctx.set(generator.clear, 0)
-        ctx.set(generator.replay_start, 1)
-        await ctx.tick()
-        ctx.set(generator.replay_start, 0)
+        await start(ctx, generator)
         while not ctx.get(generator.replay_ended):
             await ctx.tick()
         writes = sum(write for _, write, _ in made)
@@ -214,4 +228,44 @@ def test_what_a_replayed_program_reads_is_checked(spoil):
         assert await statistic(ctx, generator, 0, 5) == spoil * beats * (len(made) - writes)
 
     assert PLACES <= SLOTS
+    simulate(pair, bench)
+
+
+def test_a_reset_ends_a_program_and_the_next_start_is_one_from_the_beginning():
+    """What the port owed is forgotten with it; nothing is made before the next start, whatever else is switched on."""
+    plan = plan_card(TRIO)
+    pair = Pair(plan)
+    generator = pair.generator
+    made = [(place, False, 0) for place in range(PLACES)] * 2  # no writes: the memory is not left within a burst
+
+    async def bench(ctx):
+        await fill(ctx, generator)
+        await store(ctx, generator, made, "replay_")
+        await start(ctx, generator)
+        while await statistic(ctx, generator, 0, 0) < 7:
+            await ctx.tick()
+        assert not ctx.get(generator.idle), "nothing is under way: the reset has nothing to forget"
+        ctx.set(generator.reset, 1)
+        for _ in range(100):  # until the memory has given what it owed
+            await ctx.tick()
+        ctx.set(generator.reset, 0)
+        await ctx.tick()
+        assert not ctx.get(generator.replay_cycles)
+
+        await fill(ctx, generator)
+        for plane in (0, 1):
+            await tell(ctx, generator, plane, replay=1, run=1)
+        ctx.set(generator.clear, 1)
+        await ctx.tick()
+        ctx.set(generator.clear, 0)
+        for _ in range(100):
+            await ctx.tick()
+        assert await statistic(ctx, generator, 0, 0) == 0, "the program went on after the reset"
+
+        await start(ctx, generator)
+        for _ in range(3000):
+            await ctx.tick()
+        assert ctx.get(generator.replay_ended)
+        assert [await statistic(ctx, generator, 0, number) for number in (0, 1, 5)] == [len(made), len(made), 0]
+
     simulate(pair, bench)

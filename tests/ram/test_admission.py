@@ -91,6 +91,17 @@ def test_wait_of_the_highest_class(quad: Card) -> None:
     assert longest_wait(quad, manager.inventory, "db", "bank1") == (17 * 9 + 1) * 256
 
 
+@pytest.mark.parametrize("chunk", [1, 4, 16])
+def test_wait_where_bursts_are_split(quad: Card, chunk: int) -> None:
+    """The same grants, and none lasts longer than a burst that is not split."""
+    strict = quad.model_copy(update={"fabric": quad.fabric.model_copy(update={"isolation": "strict", "chunk": chunk})})
+    manager = Manager(strict)
+    for definition in example("web", "db", "ml"):
+        manager.commit(manager.apply(definition))
+    assert longest_wait(strict, manager.inventory, "web", "bank1") == (2 + 1 + 1) * 16
+    assert longest_wait(strict, manager.inventory, "db", "bank1") == (17 * 9 + 1) * 16
+
+
 def test_latency_is_refused_with_the_number(quad: Card) -> None:
     """A contract that cannot be kept says what can be."""
     manager = Manager(quad)

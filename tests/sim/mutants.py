@@ -159,10 +159,20 @@ MUTANTS = (
     ),
     Mutant("wrong command taken", "rekey", _assign("acceptable"), "1'h1", ("isolation",), ("commands",)),
     Mutant("core runs after reset", "handover", _register("reset"), "1'h0", ("bring_up",), ("closed",)),
-    Mutant("uncounted denial", "read", r"(?P<value>\\\$\d+ +& events\[23\])", "1'h0", ("isolation",), ("counters",)),
-    Mutant("refills are lost", "buckets", _assign("old"), "0", ("qos",), ("quality",)),
+    Mutant(
+        "uncounted denial", "read", r"(?P<value>\\\$\d+ +& events_before\[23\])", "1'h0", ("isolation",), ("counters",)
+    ),
+    Mutant(
+        "refills are lost",
+        "buckets",
+        r"(?P<value>\$signed\(read__data\[\d+:0\]\)) \+",
+        "0",
+        ("qos",),
+        ("quality",),
+    ),
     Mutant("classes are ignored", "arbiter", _assign(r"goes_first_0_1"), "first_0_1", ("qos",), ("quality",)),
     Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
     Mutant("wrong slice at the target", "", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
     Mutant("strobes are ignored", "", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
+    Mutant("a bit of the data flips", "", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
 )

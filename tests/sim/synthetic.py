@@ -5,10 +5,13 @@ It is right by construction and slow by choice: one transaction after another, u
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from hdl.plan import manifest, plan_card
+from hdl.card.loader import load_card
+from hdl.plan import manifest
+from hdl.plan.planner import elaborate
 
 ROOT = Path(__file__).resolve().parents[2]
 SLVERR, DECERR = 2, 3
@@ -21,7 +24,7 @@ def _zeros() -> dict[str, int]:
 
 
 class Synthetic:
-    """A card with a memory, its RAM and its bench.
+    """A card with a memory, its RAM and its bench; with a `chunk` its isolation is strict.
 
     Members
     -------
@@ -31,8 +34,14 @@ class Synthetic:
         Now.
     """
 
-    def __init__(self, scenario: str = "bring_up", variant: str | None = None, card: str = "mini") -> None:
-        self.manifest: dict[str, Any] = manifest(plan_card(ROOT / "boards" / card / "card.yaml"))
+    def __init__(
+        self, scenario: str = "bring_up", variant: str | None = None, card: str = "mini", chunk: int | None = None
+    ) -> None:
+        config = load_card(ROOT / "boards" / card / "card.yaml")[0]
+        if chunk is not None:
+            strict = config.fabric.model_copy(update={"isolation": "strict", "chunk": chunk})
+            config = config.model_copy(update={"fabric": strict})
+        self.manifest: dict[str, Any] = manifest(elaborate(config))
         self.fabric = self.manifest["fabric"]
         self.granule, self.width = self.fabric["granule"], self.fabric["data_width"] // 8
         self.initiators = {port["name"]: port for port in self.manifest["initiators"]}
@@ -47,6 +56,7 @@ class Synthetic:
         self.rights: dict[tuple[int, bool], int] = defaultdict(int)
         self.memory: dict[tuple[str, int], int] = {}
         self.faults: list[dict[str, Any]] = []
+        self.slots: dict[tuple[int, bool], int] = defaultdict(int)
         self.counts: dict[int, dict[str, int]] = defaultdict(_zeros)
         self.mark("run", scenario=scenario, variant=variant, seed=1, hash=self.manifest["hash"], command="make sim")
 
@@ -187,44 +197,70 @@ class Synthetic:
         allowed = key and self.rights[key, write] >> owner & 1
         return ("" if allowed else "key"), target, inside, owner
 
+    def _pieces(self, address: int, beats: int, burst: int, lock: int) -> list[tuple[int, int, int]]:
+        """Address, first beat and number of beats of each piece; a burst that is not split is one."""
+        chunk = self.fabric["chunk"]
+        if self.fabric["isolation"] != "strict" or burst != INCR or lock or beats <= chunk:
+            return [(address, 0, beats)]
+        firsts = range(0, beats, chunk)
+        return [(address + first * self.width, first, min(chunk, beats - first)) for first in firsts]
+
+    def _identity(self, index: int, write: bool) -> int:
+        """ID at a target: the source, and above it the slots of the port in turn if there are any."""
+        if self.fabric["isolation"] != "strict":
+            return index
+        self.slots[index, write] += 1
+        slot = self.slots[index, write] % self.fabric["outstanding"]
+        return index | slot << self.fabric["source_bits"]
+
     def access(
         self, port: str, write: bool, address: int, data: int | list[int] = 0, *, id: int = 0, user: int = 0,
-        burst: int = INCR, at: int | None = None, there: int = 4, back: int = 2,
+        burst: int = INCR, lock: int = 0, at: int | None = None, there: int = 4, back: int = 2,
+        lost: Collection[int] = (), mixed: bool = False,
     ) -> int:  # fmt: skip
-        """A transaction: `data` is the words to write, or the number of beats to read. Returns the cycle of its end."""
+        """A transaction: `data` is the words to write, or the number of beats to read. Returns the cycle of its end.
+
+        Of its pieces those in `lost` find their granule revoked. With `mixed` the target answers the pieces of a read
+        beat by beat in turn, the last piece first.
+        """
         start = self.cycle if at is None else at
         beats = len(data) if isinstance(data, list) else max(1, data)
         size = self.width.bit_length() - 1
-        kind, target, inside, owner = self._decide(port, write, address, user, burst == INCR)
-        fields = (beats - 1, size, burst, 0, 3, 2)
+        legal = burst == INCR and address % 4096 + beats * self.width <= 4096
+        fields = (size, burst, lock, 3, 2)
         index = list(self.initiators).index(port)
-        self.event(start, port, "AW" if write else "AR", id, address, *fields, user)
+        self.event(start, port, "AW" if write else "AR", id, address, beats - 1, *fields, user)
         for beat, word in enumerate(data if isinstance(data, list) else ()):
             self.event(start + beat, port, "W", word, (1 << self.width) - 1, int(beat == beats - 1))
-        reply, code = start + there, DECERR if kind in ("no_slice", "window", "burst") else SLVERR if kind else 0
-        if not kind:
-            self.event(reply, target, "AW" if write else "AR", index, inside, *fields, owner)
-        words = []
-        for beat in range(beats):
-            place = target, inside + beat * self.width
-            if kind:
-                words.append(0)
-            elif isinstance(data, list):
-                self.memory[place] = data[beat]
-                self.event(reply + beat, target, "W", data[beat], (1 << self.width) - 1, int(beat == beats - 1))
-            else:
-                words.append(self.memory.get(place, 0x5A5A5A5A))
-                self.event(reply + 3 + beat, target, "R", index, words[-1], 0, int(beat == beats - 1))
-        if write:
-            end = reply + beats + 1 + back
+        pieces = self._pieces(address, beats, burst, lock)
+        late = 2 * beats if mixed else 0
+        codes = []
+        for number, (from_, first, count) in enumerate(pieces):
+            kind, target, inside, owner = self._decide(port, write, from_, user, legal)
+            kind = "revoked" if number in lost else kind
+            code = DECERR if kind in ("no_slice", "window", "burst") else SLVERR if kind else 0
+            codes.append(code)
+            reply, identity = start + there + first, self._identity(index, write)
             if not kind:
-                self.event(end - back, target, "B", index, 0)
-            self.event(end, port, "B", id, code)
-        else:
-            end = reply + 3 + back + beats - 1
-            for beat, word in enumerate(words):
-                self.event(reply + 3 + back + beat, port, "R", id, word, code, int(beat == beats - 1))
-        self._count(kind, write, index, target, user, owner, inside, beats, end - start)
+                self.event(reply, target, "AW" if write else "AR", identity, inside, count - 1, *fields, owner)
+            for beat in range(count):
+                place, word, last = (target, inside + beat * self.width), 0, int(beat == count - 1)
+                if isinstance(data, list) and not kind:
+                    self.memory[place] = data[first + beat]
+                    self.event(reply + beat, target, "W", data[first + beat], (1 << self.width) - 1, last)
+                elif not write:
+                    if not kind:
+                        word = self.memory.get(place, 0x5A5A5A5A)
+                        turn = beats + beat * len(pieces) - first - number if mixed else beat
+                        self.event(reply + 3 + turn, target, "R", identity, word, 0, last)
+                    cycle, last = reply + 3 + back + beat + late, int(first + beat == beats - 1)
+                    self.event(cycle, port, "R", id, word, code, last)
+            if write and not kind:
+                self.event(reply + count + 1, target, "B", identity, 0)
+            end = start + there + back + (beats + 1 if write else 2 + beats + late)
+            self._count(kind, write, index, target, user, owner, inside, count, end - start)
+        if write:
+            self.event(end, port, "B", id, max(codes))
         self.cycle = max(self.cycle, end + 1)
         return end
 
@@ -232,7 +268,7 @@ class Synthetic:
                latency: int) -> None:  # fmt: skip
         own, what = self.counts[owner], "WRITE" if write else "READ"
         own["LONGEST_LATENCY"] = max(own["LONGEST_LATENCY"], latency)
-        if kind in ("", "key"):
+        if kind in ("", "key", "revoked"):
             own[f"{what}_REQUESTS"] += 1
             own[f"{what}_BEATS"] += beats
         if kind:

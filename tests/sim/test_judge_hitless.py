@@ -56,6 +56,22 @@ def test_sharing_bystander_is_delayed_within_bound(tmp_path: Path) -> None:
     assert judgement.comparison.added == 5
 
 
+def test_split_bursts_have_a_lower_bound(tmp_path: Path) -> None:
+    """Where bursts are split, nobody stands in front with more than a piece; too late is red all the same."""
+
+    def delay(card: Synthetic) -> None:
+        shift(card, "host1", 1000)
+
+    judgement = judge(tmp_path / "right", chunk=4)
+    assert red(judgement) == {}
+    assert judgement.comparison is not None
+    fabric = run("quiet", 4).fabric
+    assert judgement.comparison.stall_bound == 8 * 4 + fabric["scrub_beats"]
+    assert judgement.comparison.bound == (fabric["outstanding"] + 2 * 2) * judgement.comparison.stall_bound
+    found = red(judge(tmp_path / "late", delay, chunk=4))
+    assert "a request took 1000 cycles longer" in found["hitless_sharing"][0]
+
+
 def test_bystander_gets_an_error(tmp_path: Path) -> None:
     """A bystander's request fails only in the changed run."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from hdl.plan import manifest, plan_card
 from sim.build import build_simulation
-from sim.recorder import axi_signals, lite_signals, side_signals, write_recorder
+from sim.recorder import adapted, axi_signals, lite_signals, side_signals, write_recorder
 
 ROOT = Path(__file__).resolve().parents[2]
 CARD = "mini"
@@ -95,6 +95,17 @@ def test_same_manifest_same_text(tmp_path: Path) -> None:
     assert first == write_recorder(described, tmp_path).read_bytes()
     assert b"bind quad quad_recorder recorder (.*);" in first
     assert b"nvme0_lane_rx" in first
+
+
+def test_behind_adapters(tmp_path: Path) -> None:
+    """At a port that differs from the fabric, the recorder watches the wires of the data plane."""
+    described = manifest(plan_card(Path(__file__).parent / "odd" / "card.yaml"))
+    text = write_recorder(described, tmp_path).read_text()
+    assert adapted(described) == ["slim", "broad", "tap", "core", "few", "wide", "thin", "uart"]
+    for port in adapted(described):
+        assert f".{port}_arvalid({port}_inside_arvalid)" in text
+    assert "plain_inside" not in text
+    assert "input wire [63:0] slim_rdata" in text, "as wide as the fabric"
 
 
 def test_unknown_port() -> None:

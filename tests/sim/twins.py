@@ -44,14 +44,14 @@ def traffic(card: Synthetic, number: int, begin: int, end: int, seed: str) -> No
         now = card.access(port, write, base, data, at=now) + rng.randint(1, 20)
 
 
-def run(variant: str) -> Synthetic:
+def run(variant: str, chunk: int | None = None) -> Synthetic:
     """One of the twins, to be changed at will."""
-    return copy.deepcopy(_run(variant))
+    return copy.deepcopy(_run(variant, chunk))
 
 
 @cache
-def _run(variant: str) -> Synthetic:
-    card = Synthetic("hitless", variant, card="quad")
+def _run(variant: str, chunk: int | None) -> Synthetic:
+    card = Synthetic("hitless", variant, card="quad", chunk=chunk)
     card.scrub_beats = 1
     card.boot()
     for number, (port, target, first) in SLICES.items():
@@ -99,9 +99,9 @@ def save(card: Synthetic, folder: Path) -> Path:
     return folder
 
 
-def judge(tmp_path: Path, change: Callable[[Synthetic], None] | None = None) -> Judgement:
+def judge(tmp_path: Path, change: Callable[[Synthetic], None] | None = None, chunk: int | None = None) -> Judgement:
     """Judge the twins; `change` plants something in the changed one."""
-    quiet, changed = run("quiet"), run("changed")
+    quiet, changed = run("quiet", chunk), run("changed", chunk)
     if change:
         change(changed)
     traces = [read_trace(save(card, tmp_path / f"hitless-{card.marks[0]['variant']}")) for card in (quiet, changed)]

@@ -1,0 +1,173 @@
+"""Where requests leave the fabric with strict isolation: virtual queues, the gate, and the lanes back to the slots."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..plan.plan import Plan, Target
+from . import layouts
+from .gate import Gate
+from .virtual_queue import VirtualQueue
+
+
+class StrictEgress(wiring.Component):
+    """One plane (reads or writes) of a target port.
+
+    The target sees the slot and the source as ID, so it may answer in any order and interleave; each answer goes to its
+    slot, which has room for it. A denial takes the place of a beat. The target is held for a cycle only if a denial and
+    an answer are for the same initiator.
+
+    Latency at no load: a request that asks is offered to the target 3 cycles later; an answer passes combinationally.
+
+    Members
+    -------
+    address : stream of layouts.request
+        To the target's AR or AW; `identity`, beside it, is the ID.
+    w : stream of layouts.write_beat
+        Writes only.
+    answer : stream of {id, answer}
+        The target's R or B. An answer for an initiator that the target does not have is dropped.
+    lane{n} : Out(layouts.lane)
+        To source n. A scrubber has none: `scrubbed` and `scrub_error` tell that a write of its was answered.
+    behind : Out(1)
+        A request of the other epoch is not answered.
+    and those of :class:`Gate` that are not between gate and virtual queues
+    """
+
+    def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
+        self.plan, self.target, self.write = plan, target, write
+        self.gate = Gate(plan, target, write=write)
+        inner = {"o", "source", "decided", "decided_denied", "decided_epoch", "answered", "behind"}
+        self.through = {name: member for name, member in self.gate.signature.members.items() if name not in inner}
+        self.answer_layout = data.StructLayout({"id": plan.target_id_bits, "answer": layouts.answer(plan, write=write)})
+        scrubs: dict[str, wiring.Member] = {"scrubbed": Out(1), "scrub_error": Out(1)} if self.gate.has_scrubber else {}
+        lane = layouts.lane(plan, write=write)
+        super().__init__(
+            {
+                "address": Out(stream.Signature(layouts.request(plan))),
+                "identity": Out(plan.target_id_bits),
+                "answer": In(stream.Signature(self.answer_layout)),
+                **{f"lane{n}": Out(lane) for n in range(len(target.initiators))},
+                **scrubs,
+                "behind": Out(1),
+                **self.through,
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        gate = self.gate
+        m.submodules.gate = gate
+        queued = {"request_valid", "request_ready", "beat_valid", "beat_ready"}
+        for n in range(len(self.target.initiators)):
+            self._queue(m, n)
+            queued |= {f"request{n}", f"class{n}", f"beat{n}"}
+        if gate.has_scrubber:
+            for name in ("request_valid", "beat_valid"):
+                m.d.comb += getattr(gate, name)[-1].eq(getattr(self, name)[-1])
+            for name in ("request_ready", "beat_ready"):
+                m.d.comb += getattr(self, name)[-1].eq(getattr(gate, name)[-1])
+        for name, member in self.through.items():
+            if name in queued:
+                continue
+            inside, outside = getattr(gate, name), getattr(self, name)
+            if member.is_signature:
+                wiring.connect(m, inside, wiring.flipped(outside))
+            else:
+                m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
+        wiring.connect(m, gate.o, wiring.flipped(self.address))
+        m.d.comb += self.identity.eq(Cat(gate.source, gate.o.payload.slot))
+        self._answers(m)
+        return m
+
+    def _queue(self, m: Module, n: int) -> None:
+        """Source n's virtual queue."""
+        gate = self.gate
+        m.submodules[f"queue_{n}"] = queue = VirtualQueue(self.plan, write=self.write)
+        m.d.comb += [
+            queue.i_request.eq(getattr(self, f"request{n}")),
+            queue.i_class.eq(getattr(self, f"class{n}")),
+            queue.i_valid.eq(self.request_valid[n]),
+            self.request_ready[n].eq(queue.i_ready),
+            getattr(gate, f"request{n}").eq(queue.o_request),
+            getattr(gate, f"class{n}").eq(queue.o_class),
+            gate.request_valid[n].eq(queue.o_valid),
+            queue.o_ready.eq(gate.request_ready[n]),
+        ]
+        if self.write:
+            m.d.comb += [
+                queue.i_beat.eq(getattr(self, f"beat{n}")),
+                queue.i_beat_valid.eq(self.beat_valid[n]),
+                self.beat_ready[n].eq(queue.i_beat_ready),
+                getattr(gate, f"beat{n}").eq(queue.o_beat),
+                gate.beat_valid[n].eq(queue.o_beat_valid),
+                queue.o_beat_ready.eq(gate.beat_ready[n]),
+            ]
+
+    def _answers(self, m: Module) -> None:
+        plan, gate = self.plan, self.gate
+        answer = self.answer.payload
+        source, slot = answer.id[: plan.source_bits], answer.id[plan.source_bits :]
+        denial = Signal()
+        denied_source = Signal(plan.source_bits)
+        denied_slot = Signal(plan.slot_bits)
+        denies = Signal(len(self.target.initiators))
+        m.d.sync += [
+            denial.eq(gate.decided.any() & gate.decided_denied),
+            denied_source.eq(gate.source),
+            denied_slot.eq(gate.o.payload.slot),
+        ]
+        taken = Signal()
+        m.d.comb += [
+            self.answer.ready.eq(~denial | (denied_source != source)),
+            taken.eq(self.answer.valid & self.answer.ready),
+        ]
+        known = Signal(len(self.target.initiators))
+        for n, index in enumerate(self.target.initiators):
+            lane = getattr(self, f"lane{n}")
+            m.d.comb += [
+                denies[n].eq(denial & (denied_source == index)),
+                known[n].eq(source == index),
+                lane.valid.eq(denies[n] | (self.answer.valid & known[n])),
+                lane.denied.eq(denies[n]),
+                lane.slot.eq(Mux(denies[n], denied_slot, slot)),
+                lane.answer.eq(answer.answer),
+            ]
+        if gate.has_scrubber:
+            is_scrub = Signal()
+            m.d.comb += [
+                is_scrub.eq(source == self.gate.sources[-1]),
+                self.scrubbed.eq(self.answer.valid & is_scrub),
+                self.scrub_error.eq(answer.answer.response[1]),
+            ]
+        if not self.write:
+            m.d.comb += gate.answered.eq(taken)
+        ends = Signal()
+        m.d.comb += ends.eq(taken & known.any() & (1 if self.write else answer.answer.last))
+        self._count(m, ends)
+
+    def _count(self, m: Module, ends: Signal) -> None:
+        """Behind the gate, a request's epoch stands in a table until its answer. The scrubber's writes do not count."""
+        plan, gate = self.plan, self.gate
+        m.submodules.epochs = epochs = Memory(shape=1, depth=1 << plan.target_id_bits, init=[])
+        note, recall = epochs.write_port(), epochs.read_port(domain="comb")
+        passes = Signal()
+        by_scrubber = gate.decided[-1] if gate.has_scrubber else 0
+        m.d.comb += [
+            passes.eq(gate.decided.any() & ~gate.decided_denied & ~by_scrubber),
+            note.en.eq(passes),
+            note.addr.eq(self.identity),
+            note.data.eq(gate.decided_epoch),
+            recall.addr.eq(self.answer.payload.id),
+        ]
+        under_way = []
+        for epoch in range(2):
+            comes, goes = passes & (gate.decided_epoch == epoch), ends & (recall.data == epoch)
+            count = Signal(range(plan.outstanding * len(self.target.initiators) + 1), name=f"under_way{epoch}")
+            with m.If(comes & ~goes):
+                m.d.sync += count.eq(count + 1)
+            with m.Elif(goes & ~comes):
+                m.d.sync += count.eq(count - 1)
+            under_way.append(count != 0)
+        m.d.comb += self.behind.eq(gate.behind | Mux(gate.epoch, under_way[0], under_way[1]))

@@ -1,0 +1,100 @@
+"""Requests of one initiator wait for one target in a queue of their own, so that nobody waits behind them."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bus.queue import Queue
+from ..plan.plan import Plan
+from . import layouts
+from .splitter import LONGEST_WHOLE
+
+
+class VirtualQueue(wiring.Component):
+    """A virtual output queue, with strict isolation (Y. Tamir and G. L. Frazier, ISCA 1988).
+
+    It has room for all requests that the initiator can have outstanding. A write is shown to the gate when all its data
+    is here, so a grant never waits for an initiator.
+
+    Latency: 1 cycle for a read; a write is shown in the cycle after its last beat came. A request and a beat per cycle.
+
+    Members
+    -------
+    i_request, i_class : In
+    i_valid : In(1), i_ready : Out(1)
+        A write comes with its first beat.
+    o_request, o_class : Out
+    o_valid : Out(1), o_ready : In(1)
+    i_beat, i_beat_valid, i_beat_ready, o_beat, o_beat_valid, o_beat_ready
+        Writes only: beats after the first one on the way in; on the way out `o_beat` goes with a request or follows it.
+    """
+
+    def __init__(self, plan: Plan, *, write: bool) -> None:
+        self.plan, self.write = plan, write
+        beats: dict[str, wiring.Member] = {
+            "i_beat": In(layouts.write_beat(plan)),
+            "i_beat_valid": In(1),
+            "i_beat_ready": Out(1),
+            "o_beat": Out(layouts.write_beat(plan)),
+            "o_beat_valid": Out(1),
+            "o_beat_ready": In(1),
+        }
+        super().__init__(
+            {
+                "i_request": In(layouts.request(plan)),
+                "i_class": In(plan.class_bits),
+                "i_valid": In(1),
+                "i_ready": Out(1),
+                "o_request": Out(layouts.request(plan)),
+                "o_class": Out(plan.class_bits),
+                "o_valid": Out(1),
+                "o_ready": In(1),
+                **(beats if write else {}),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self.plan
+        layout = data.StructLayout({"request": layouts.request(plan), "class": plan.class_bits})
+        m.submodules.requests = requests = Queue(layout, plan.outstanding, always_room=True)
+        m.d.comb += [
+            requests.i.payload.request.eq(self.i_request),
+            requests.i.payload["class"].eq(self.i_class),
+            self.o_request.eq(requests.o.payload.request),
+            self.o_class.eq(requests.o.payload["class"]),
+            requests.o.ready.eq(self.o_ready),
+        ]
+        if not self.write:
+            m.d.comb += [
+                requests.i.valid.eq(self.i_valid),
+                self.i_ready.eq(1),
+                self.o_valid.eq(requests.o.valid),
+            ]
+            return m
+
+        # A piece is sent while the next one comes in; the longest that passes whole fits too.
+        m.submodules.beats = beats = Queue(layouts.write_beat(plan), max(LONGEST_WHOLE, 2 * plan.chunk))
+        taken = Signal()
+        begun = Signal()
+        m.d.comb += [
+            taken.eq((self.i_valid | (self.i_beat_valid & begun)) & beats.i.ready),
+            self.i_ready.eq(beats.i.ready),
+            self.i_beat_ready.eq(begun & beats.i.ready),
+            requests.i.valid.eq(self.i_valid & beats.i.ready),
+            beats.i.valid.eq(taken),
+            beats.i.payload.eq(self.i_beat),
+            self.o_beat.eq(beats.o.payload),
+            self.o_beat_valid.eq(beats.o.valid),
+            beats.o.ready.eq(self.o_ready | self.o_beat_ready),
+        ]
+        with m.If(taken):
+            m.d.sync += begun.eq(~self.i_beat.last)
+        # Requests whose data is here and that were not granted.
+        whole = Signal(range(plan.outstanding))
+        comes, goes = taken & self.i_beat.last, self.o_ready & self.o_valid
+        m.d.sync += [
+            whole.eq(whole + comes - goes),
+            self.o_valid.eq((whole + comes - goes)[: len(whole)] != 0),
+        ]
+        return m
