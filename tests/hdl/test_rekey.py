@@ -98,7 +98,7 @@ async def _outcome(ctx, side, initiator, answer=True):
             assert beat.denied
             assert beat.answer.data == 0
             return "denied"
-        if ctx.get(side.read.address.valid) and ctx.get(side.read.source) == initiator:
+        if ctx.get(side.read.address.valid) and ctx.get(side.read.identity) == initiator:
             ctx.set(side.read.address.ready, 1)
             await ctx.tick()
             ctx.set(side.read.address.ready, 0)

@@ -67,9 +67,9 @@ class Mutant:
         return result
 
 
-def plant_all(verilog: str, card: str) -> str:
-    """The Verilog with every mutant in it."""
-    for number, mutant in enumerate(MUTANTS, 1):
+def plant_all(verilog: str, card: str, mutants: "tuple[Mutant, ...] | None" = None) -> str:
+    """The Verilog with every mutant in it; those of `MUTANTS` if it is not said which."""
+    for number, mutant in enumerate(MUTANTS if mutants is None else mutants, 1):
         verilog = mutant.plant(verilog, card, number)
     return verilog
 
@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant("wrong command taken", "rekey", _assign("acceptable"), "1'h1", ("isolation",), ("commands",)),
     Mutant("core runs after reset", "handover", _register("reset"), "1'h0", ("bring_up",), ("closed",)),
     Mutant(
-        "uncounted denial", "read", r"(?P<value>\\\$\d+ +& events_before\[23\])", "1'h0", ("isolation",), ("counters",)
+        "uncounted denial", "read", r"(?P<value>\\\$\d+ +& events_before\[24\])", "1'h0", ("isolation",), ("counters",)
     ),
     Mutant(
         "refills are lost",
@@ -176,3 +176,28 @@ MUTANTS = (
     Mutant("strobes are ignored", "", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
     Mutant("a bit of the data flips", "", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
 )
+
+STRICT_MUTANTS = (
+    Mutant("order of an ID is ignored", "slots", _assign("blocks"), "1'h0", ("bring_up",), ("responses",)),
+    Mutant("data of another lane", "collect", _assign("mine_0"), "1'h1", ("bring_up",), ("responses",)),
+    Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
+    Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
+    Mutant(
+        "drain does not wait for answers",
+        r"egress_(read|write)",
+        _assign("passes"),
+        "1'h0",
+        ("isolation",),
+        ("revocation",),
+    ),
+    Mutant("denial is lost", r"egress_(read|write)", _register("denial"), "1'h0", ("isolation",), ("completed",)),
+    Mutant(
+        "answer beside a denial is lost",
+        r"egress_(read|write)",
+        _assign("answer__ready"),
+        "1'h1",
+        ("isolation",),
+        ("completed",),
+    ),
+)
+"""Faults in what only a card with strict isolation has."""

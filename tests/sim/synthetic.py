@@ -203,7 +203,8 @@ class Synthetic:
         if self.fabric["isolation"] != "strict" or burst != INCR or lock or beats <= chunk:
             return [(address, 0, beats)]
         firsts = range(0, beats, chunk)
-        return [(address + first * self.width, first, min(chunk, beats - first)) for first in firsts]
+        page = address // 4096 * 4096  # an illegal burst wraps inside its 4 KiB
+        return [(page + (address + first * self.width) % 4096, first, min(chunk, beats - first)) for first in firsts]
 
     def _identity(self, index: int, write: bool) -> int:
         """ID at a target: the source, and above it the slots of the port in turn if there are any."""

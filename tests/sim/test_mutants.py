@@ -1,6 +1,7 @@
 """The checkers are checked: a fault planted in the shipped Verilog turns its verdict red; without one all are green."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,52 +13,67 @@ from sim.judge import judge
 from sim.recorder import write_recorder
 from sim.run import play_all, runs
 
-from .mutants import MUTANTS, PLUSARG, plant_all
+from .mutants import MUTANTS, PLUSARG, STRICT_MUTANTS, Mutant, plant_all
 
-CARD = Path(__file__).parent / "trio" / "card.yaml"
+CARDS = {"trio": MUTANTS, "strait": STRICT_MUTANTS}
 BUILDS = Path("build/cache/verilator").resolve()
 SEED = 1
 
 
-@pytest.fixture(scope="session")
-def generated(tmp_path_factory):
-    """Folder with the Verilog and the manifest of the card."""
-    folder = tmp_path_factory.mktemp("trio")
-    generate(CARD, folder)
-    return folder
+@dataclass(frozen=True)
+class Planted:
+    """A card with its mutants, generated and built."""
+
+    card: Path
+    manifest: Path
+    built: BuiltSimulation
 
 
 @pytest.fixture(scope="session")
-def built(generated):
-    """The simulation of the card with all mutants in it."""
-    manifest = json.loads((generated / "manifest.json").read_text())
-    source = generated / "mutants" / "trio.v"
-    source.parent.mkdir()
-    source.write_text(plant_all((generated / "trio.v").read_text(), "trio"))
-    return build_simulation([source, write_recorder(manifest, generated)], "trio", BUILDS)
+def planted(tmp_path_factory):
+    """Makes the simulation of a card with all its mutants in it, once."""
+    made: dict[str, Planted] = {}
+
+    def make(name: str) -> Planted:
+        if name not in made:
+            card = Path(__file__).parent / name / "card.yaml"
+            folder = tmp_path_factory.mktemp(name)
+            generate(card, folder)
+            manifest = json.loads((folder / "manifest.json").read_text())
+            source = folder / "mutants" / f"{name}.v"
+            source.parent.mkdir()
+            source.write_text(plant_all((folder / f"{name}.v").read_text(), name, CARDS[name]))
+            built = build_simulation([source, write_recorder(manifest, folder)], name, BUILDS)
+            made[name] = Planted(card, folder / "manifest.json", built)
+        return made[name]
+
+    return make
 
 
-def _verdicts(generated: Path, built: BuiltSimulation, folder: Path, number: int, scenarios: tuple[str, ...] | None):
-    manifest = json.loads((generated / "manifest.json").read_text())
+def _verdicts(planted: Planted, folder: Path, number: int, scenarios: tuple[str, ...] | None):
     settings = {
         "seed": SEED,
         "command": "make test",
-        "manifest": str(generated / "manifest.json"),
-        "card": str(CARD),
+        "manifest": str(planted.manifest),
+        "card": str(planted.card),
     }
-    play_all(built, runs(scenarios, folder / "traces"), settings, Console(quiet=True), [PLUSARG.format(number)])
-    verdicts = judge(manifest, folder / "traces", folder, "make test").verdicts
+    play_all(planted.built, runs(scenarios, folder / "traces"), settings, Console(quiet=True), [PLUSARG.format(number)])
+    verdicts = judge(json.loads(planted.manifest.read_text()), folder / "traces", folder, "make test").verdicts
     return {verdict.check: verdict for verdict in verdicts}
 
 
-def test_everything_is_green_without_a_fault(generated, built, tmp_path):
-    verdicts = _verdicts(generated, built, tmp_path, 0, None)
+@pytest.mark.parametrize("card", CARDS)
+def test_everything_is_green_without_a_fault(planted, tmp_path, card):
+    verdicts = _verdicts(planted(card), tmp_path, 0, None)
     assert not [f"{name}: {verdict.detail}" for name, verdict in verdicts.items() if not verdict.passed]
-    assert {check for mutant in MUTANTS for check in mutant.red} <= verdicts.keys()
+    assert {check for mutant in CARDS[card] for check in mutant.red} <= verdicts.keys()
 
 
-@pytest.mark.parametrize(("number", "mutant"), list(enumerate(MUTANTS, 1)), ids=[mutant.name for mutant in MUTANTS])
-def test_fault_is_noticed(generated, built, tmp_path, number, mutant):
-    verdicts = _verdicts(generated, built, tmp_path, number, mutant.scenarios)
+ALL = [(card, number, mutant) for card, mutants in CARDS.items() for number, mutant in enumerate(mutants, 1)]
+
+
+@pytest.mark.parametrize(("card", "number", "mutant"), ALL, ids=[mutant.name for _, _, mutant in ALL])
+def test_fault_is_noticed(planted, tmp_path, card: str, number: int, mutant: Mutant):
+    verdicts = _verdicts(planted(card), tmp_path, number, mutant.scenarios)
     green = [check for check in mutant.red if verdicts[check].passed]
     assert not green, f"{mutant.name}: {', '.join(green)} stayed green"
