@@ -19,7 +19,7 @@ export HARDSLICE_STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sim test bench verilog waves lint docs clean
+.PHONY: help sim test bench replay traces verilog waves lint docs clean
 
 help: ## print this list
 	@echo "make TARGET [CARD=quad] [SEED=1] [WAVES=1]   (CARD: a name below boards/, or the path of a card.yaml)"
@@ -36,6 +36,12 @@ soak: $(READY) ## millions of checked transactions and 200 changes with twins (a
 
 bench: $(READY) $(VENV)/bench ## measure a card (CARD=bench4): area, clock, cycles, throughput; write build/<card>/bench.json
 	@$(HARDSLICE) bench $(if $(filter file default,$(origin CARD)),bench4,$(CARD))
+
+replay: $(READY) ## replay recorded programs on a card: alone, together, while it is reconfigured; write build/<card>/replay.json
+	@$(HARDSLICE) replay $(CARD)
+
+traces: $(READY) ## record the programs' traces anew (needs valgrind, sqlite3, gzip, gcc)
+	@$(BIN)/python -m sim.traffic.record
 
 verilog: $(READY) ## write build/<card>/<card>.v, its file list, manifest.json and the register exports
 	@$(HARDSLICE) generate $(CARD)

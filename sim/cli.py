@@ -56,6 +56,21 @@ def bench(
 
 
 @simulation.command()
+def replay(
+    card: hdl.cli.Card,
+    requests: Annotated[int, typer.Option(min=1, max=4000, help="Of each trace, from its beginning.")] = 4000,
+    pace: Annotated[int, typer.Option(min=1, help="Instructions that a program executes in a cycle.")] = 8,
+    limit: Annotated[int, typer.Option(min=1, max=31, help="Reads outstanding before a program waits.")] = 1,
+    bank: Annotated[str | None, typer.Option(help="The memory that all use; the first one otherwise.")] = None,
+) -> int:
+    """Replay recorded programs on a card: alone, together, and while other slices are reconfigured."""
+    path = find_card(card)
+    from sim.measure.replay import main as run  # brings cocotb in
+
+    return int(run(path, requests=requests, pace=pace, limit=limit, bank=bank))
+
+
+@simulation.command()
 def soak(
     card: hdl.cli.Card,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 1,

@@ -9,6 +9,7 @@ from ..bus import axi
 from ..plan.plan import Initiator, Plan
 from .bursts import shape_layout
 from .plane import TrafficPlane, place_bits
+from .replay import ENTRIES, Replay, entry_layout
 from .settings import BUSY, REGIONS, SLOTS, settings_layout
 
 NUMBER_BITS = 16
@@ -16,7 +17,7 @@ NUMBER_BITS = 16
 
 
 class TrafficGenerator(wiring.Component):
-    """Both planes, and what was last written in each place.
+    """Both planes, the program that they can replay, and what was last written in each place.
 
     Members
     -------
@@ -26,6 +27,7 @@ class TrafficGenerator(wiring.Component):
         in which plane (1: writes).
     reset : In(1)
         The card holds the port in reset: what was under way is forgotten, and nothing is made until `run` is set anew.
+        A program that is replayed stops, and waits for the next start; its entries stay.
     measure, clear : In(1)
         See :class:`TrafficPlane`.
     statistic_plane, statistic : In
@@ -33,6 +35,9 @@ class TrafficGenerator(wiring.Component):
         The statistic that is asked for.
     idle : Out(1)
         Nothing is outstanding.
+    replay_store, replay_at, replay_entry, replay_start, replay_loop : In
+        See :class:`Replay`; both planes need the setting `replay`, and the limit is that of the reads.
+    replay_ended, replay_cycles : Out
     """
 
     def __init__(self, plan: Plan, initiator: Initiator, seed: int) -> None:
@@ -57,6 +62,13 @@ class TrafficGenerator(wiring.Component):
                 "statistic": In(5),
                 "value": Out(32),
                 "idle": Out(1),
+                "replay_store": In(1),
+                "replay_at": In(range(ENTRIES)),
+                "replay_entry": In(entry_layout()),
+                "replay_start": In(1),
+                "replay_loop": In(1),
+                "replay_ended": Out(1),
+                "replay_cycles": Out(32),
             }
         )
 
@@ -105,8 +117,27 @@ class TrafficGenerator(wiring.Component):
             self.value.eq(Mux(self.statistic == BUSY, busy_regions, value)),
             self.idle.eq(outstanding == 0),
         ]
+        self._replay(m, reads, writes)
         self._connect(m, reads, writes)
         return m
+
+    def _replay(self, m: Module, reads: TrafficPlane, writes: TrafficPlane) -> None:
+        replay = Replay()
+        m.submodules.replay = ResetInserter(self.reset)(replay)
+        for name in ("store", "at", "entry", "start", "loop"):
+            m.d.comb += getattr(replay, name).eq(getattr(self, f"replay_{name}"))
+        m.d.comb += [
+            replay.limit.eq(reads.settings.limit),
+            replay.made.eq((reads.makes & reads.settings.replay) | (writes.makes & writes.settings.replay)),
+            replay.read_ends.eq(reads.ends & reads.settings.replay),
+            replay.write_ends.eq(writes.ends & writes.settings.replay),
+            reads.replay_place.eq(replay.place),
+            reads.replay_ready.eq(replay.read),
+            writes.replay_place.eq(replay.place),
+            writes.replay_ready.eq(replay.write),
+            self.replay_ended.eq(replay.ended),
+            self.replay_cycles.eq(replay.cycles),
+        ]
 
     def _remember(self, m: Module, planes: tuple[TrafficPlane, TrafficPlane], forgotten: Signal) -> Value:
         """Which places are in use, and where something was written; returns a bit for each region in use.

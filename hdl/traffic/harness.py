@@ -21,6 +21,7 @@ from ..top import Card
 from .generator import TrafficGenerator
 from .memory import TrafficMemory
 from .register_master import RegisterMaster
+from .replay import ENTRIES, entry_layout
 from .settings import MOST_WORDS
 from .signature import WIDTH, PortSignature
 
@@ -56,6 +57,15 @@ class Harness(wiring.Component):
     idle : Out(initiators)
     signatures : Out(32 * initiators)
         A :class:`PortSignature` of all signals of each initiator's port, those beside AXI included.
+    replay_store, replay_port, replay_at, replay_entry : In
+        Fills the program of a generator, see :class:`Replay`; the port is an initiator's index.
+    replay_start : In(initiators)
+        These begin, all in the same cycle.
+    replay_loop : In(1)
+        For all generators at once.
+    replay_ended : Out(initiators)
+    replay_cycles : Out(32)
+        Of the generator `replay_port`.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -105,6 +115,14 @@ def _members(plan: Plan) -> dict[str, wiring.Member]:
         "value": Out(32),
         "idle": Out(len(plan.initiators)),
         "signatures": Out(WIDTH * len(plan.initiators)),
+        "replay_store": In(1),
+        "replay_port": In(8),
+        "replay_at": In(range(ENTRIES)),
+        "replay_entry": In(entry_layout().size),
+        "replay_start": In(len(plan.initiators)),
+        "replay_loop": In(1),
+        "replay_ended": Out(len(plan.initiators)),
+        "replay_cycles": Out(32),
     }
 
 
@@ -126,7 +144,7 @@ class Board(wiring.Component):
         m.submodules.card = Instance(plan.card, **connections)
         m.d.comb += self.interrupt.eq(self.wires["interrupt"])
         self._registers(m)
-        values, signatures = [], []
+        values, signatures, replay_cycles = [], [], []
         for port in plan.initiators:
             generator = TrafficGenerator(plan, port, seed=port.index + 1)
             m.submodules[f"generator_{port.name}"] = generator
@@ -142,11 +160,22 @@ class Board(wiring.Component):
                 generator.statistic_plane.eq(self.statistic_plane),
                 generator.statistic.eq(self.statistic),
                 self.idle[port.index].eq(generator.idle),
+                generator.replay_store.eq(self.replay_store & (self.replay_port == port.index)),
+                generator.replay_at.eq(self.replay_at),
+                generator.replay_entry.eq(self.replay_entry),
+                generator.replay_start.eq(self.replay_start[port.index]),
+                generator.replay_loop.eq(self.replay_loop),
+                self.replay_ended[port.index].eq(generator.replay_ended),
             ]
             values.append(generator.value)
+            replay_cycles.append(generator.replay_cycles)
             self._connect(m, port.name, generator.port)
             signatures.append(self._sign(m, port.name))
-        m.d.comb += [self.value.eq(Array(values)[self.statistic_port]), self.signatures.eq(Cat(signatures))]
+        m.d.comb += [
+            self.value.eq(Array(values)[self.statistic_port]),
+            self.replay_cycles.eq(Array(replay_cycles)[self.replay_port]),
+            self.signatures.eq(Cat(signatures)),
+        ]
         for target in plan.targets:
             memory = TrafficMemory(plan, target, words(plan, target), seed=100 + target.index)
             m.submodules[f"memory_{target.name}"] = memory

@@ -62,6 +62,8 @@ class TrafficPlane(wiring.Component):
         A request of this place is answered.
     permitted : In(1)
         The other plane does not make a request of the same place now.
+    replay_place, replay_ready : In
+        With the setting `replay` a request is made of this place and at no other time, not at random.
     statistic, value
         The statistic that is asked for, and its value.
     """
@@ -91,6 +93,8 @@ class TrafficPlane(wiring.Component):
                 "ends": Out(1),
                 "ended": Out(place_bits()),
                 "permitted": In(1),
+                "replay_place": In(place_bits()),
+                "replay_ready": In(1),
                 "statistic": In(5),
                 "value": Out(32),
             }
@@ -113,6 +117,7 @@ class TrafficPlane(wiring.Component):
             self.shape.eq(proposal.access),
             self.makes.eq(
                 settings.run
+                & (self.replay_ready | ~settings.replay)
                 & (~self.address.valid | self.address.ready)
                 & (pause == 0)
                 & (outstanding < settings.limit)
@@ -163,6 +168,9 @@ class TrafficPlane(wiring.Component):
                 m.d.comb += slot.eq((count * settings.stride)[:6] & settings.slot_mask)
             with m.Case(3):  # three of four requests go to two places
                 m.d.comb += slot.eq(Mux(other.bits(30, 2) == 0, drawn, drawn & 1) & settings.slot_mask)
+
+        with m.If(settings.replay):
+            m.d.comb += Cat(slot, region).eq(self.replay_place)
 
         full = plan.size_max
         less = other.bits(0, 3) & settings.size_mask

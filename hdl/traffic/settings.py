@@ -9,8 +9,8 @@ REGIONS = 8
 SLOTS = 64
 """Places in a region; a request touches one."""
 PATTERNS = ("sequential", "random", "strided", "hotspot")
-MOST_WORDS = 1 << 14
-"""Of a memory behind a target: 128 KiB at 64 bits. What lies beyond would be found at its beginning again."""
+MOST_WORDS = 1 << 17
+"""Of a memory behind a target: 1 MiB at 64 bits. What lies beyond would be found at its beginning again."""
 BUCKETS = 16
 """Of the latency histogram: bucket n counts latencies from 2**n on."""
 
@@ -40,6 +40,7 @@ SETTINGS: dict[str, int] = {
     "expect": 2,  # response of a request that is right
     "mute": 1,  # errors do not count; ends with the port's next reset, as `run` does
     "forget": 8,  # what was written in these regions is forgotten, once (settings of the read plane only)
+    "replay": 1,  # places and times come from the program, not from `pattern`, `region_*` and `pause_mask`
 }
 """Name and width. For each region come ``base0`` to ``base7``, its first window granule, and ``user0`` to ``user7``,
 its AxUSER."""

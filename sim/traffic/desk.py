@@ -19,16 +19,17 @@ from ..bench.registers import Registers
 RESET_CYCLES = 8
 READ, WRITE = 0, 1
 PLANES = (READ, WRITE)
+REPLAY = ("replay_store", "replay_start", "replay_loop")
 NAMES = (*SETTINGS, *(f"base{n}" for n in range(REGIONS)), *(f"user{n}" for n in range(REGIONS)))
 IDLE: dict[str, int] = {
     "check": 1, "pattern": 1, "slot_mask": 63, "slot_bits": 6, "bursts": 0b010, "id_mask": 15, "limit": 32,
     "route": ROUTE,
 }  # fmt: skip
+"""Settings that are not 0 in a plane that was told nothing."""
 PULSES = ("forget",)
 """Settings that act when they are written, whatever they were."""
 COUNTERS = len(STATISTICS)
 MOST_POLLS = (1 << 16) - 1
-"""Settings that are not 0 in a plane that was told nothing."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Desk:
     async def boot(self) -> None:
         """Reset, and wait until every granule has the key of nobody."""
         self.dut.rst.value = 1
-        for name in ("write_setting", "target_write", "measure", "clear", "access_order"):
+        for name in ("write_setting", "target_write", "measure", "clear", "access_order", *REPLAY):
             getattr(self.dut, name).value = 0
         Clock(self.dut.clk, CLOCK_PERIOD, unit="ns").start()
         await self.cycles(RESET_CYCLES)
