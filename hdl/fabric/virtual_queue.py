@@ -92,9 +92,11 @@ class VirtualQueue(wiring.Component):
             m.d.sync += begun.eq(~self.i_beat.last)
         # Requests whose data is here and that were not granted.
         whole = Signal(range(plan.outstanding))
-        comes, goes = taken & self.i_beat.last, self.o_ready & self.o_valid
-        m.d.sync += [
-            whole.eq(whole + comes - goes),
-            self.o_valid.eq((whole + comes - goes)[: len(whole)] != 0),
+        complete = Signal()
+        whole_next = Signal.like(whole)
+        m.d.comb += [
+            complete.eq(taken & self.i_beat.last),
+            whole_next.eq(whole + complete - (self.o_ready & self.o_valid)),
         ]
+        m.d.sync += [whole.eq(whole_next), self.o_valid.eq(whole_next != 0)]
         return m

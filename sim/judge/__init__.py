@@ -184,10 +184,25 @@ def judge_runs(
             for share in found.shares
         ]
         builder.add("quality", "G6", [f"{found.name}: {text}" for found in measured for text in found.wrong], shown)
+    stalls = [found for result in results.values() for found in measure(manifest, result, "hostile")]
+    if stalls:
+        builder.add("hostile", "G5", *_hostile(stalls))
     builder.add("figures", "", [], _figures(manifest, results))
     order = list(TITLES)
     builder.verdicts.sort(key=lambda verdict: order.index(verdict.check))
     return judgement
+
+
+def _hostile(stalls: list[Measurement]) -> tuple[list[str], list[Figure]]:
+    """Bystanders get as much of their target while another port stalls as they do otherwise."""
+    shown = []
+    for found in stalls:
+        total = sum(share.share for share in found.shares)
+        shown += [
+            figure(f"{found.name}: both bystanders", total, "beats per cycle"),
+            figure(f"{found.name}: longest latency", found.longest, "cycles"),
+        ]
+    return [f"{found.name}: {text}" for found in stalls for text in found.wrong], shown
 
 
 def _about(check: str, results: dict[str, Result]) -> list[Figure]:

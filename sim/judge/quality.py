@@ -23,13 +23,14 @@ class Share:
 
 @dataclass
 class Measurement:
-    """One phase in which slices saturated a target, with what is wrong about it."""
+    """One phase in which slices saturated a target, with what is wrong about it; `longest` is their longest latency."""
 
     name: str
     target: str
     begin: int
     end: int
     shares: list[Share] = field(default_factory=list)
+    longest: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -72,14 +73,14 @@ def judge_shares(measured: Measurement, patience: int, burst: dict[int, int]) ->
                 measured.wrong.append(f"slice {one.slice} starves; every {patience + 1}th grant is its own")
 
 
-def measure(manifest: dict[str, Any], result: Result) -> list[Measurement]:
-    """Every phase of a run in which slices saturated a target."""
+def measure(manifest: dict[str, Any], result: Result, kind: str = "qos") -> list[Measurement]:
+    """Every phase of this kind of a run in which slices saturated a target."""
     names = [target["name"] for target in manifest["targets"]]
     fabric, contracts = manifest["fabric"], result.reference.contracts
     measurements = []
     for begin, end, mark in result.trace.spans("phase"):
         what = mark.get("measure") or {}
-        if what.get("what") != "qos":
+        if what.get("what") != kind:
             continue
         measured = Measurement(mark["name"], what["target"], begin, end)
         beats = beats_between(result, names.index(what["target"]), begin, end)
@@ -95,5 +96,11 @@ def measure(manifest: dict[str, Any], result: Result) -> list[Measurement]:
             share = beats.get(number, 0) / max(1, end - begin)
             measured.shares.append(Share(number, share, limit, held("class")))
         judge_shares(measured, fabric["patience"], burst)
+        own = [
+            whole.request.latency
+            for whole in result.wholes
+            if begin <= whole.request.end < end and {piece.slice for piece in whole.pieces} <= set(what["slices"])
+        ]
+        measured.longest = max(own, default=0)
         measurements.append(measured)
     return measurements

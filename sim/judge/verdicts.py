@@ -28,6 +28,7 @@ TITLES = {
     "hitless_strict": "bystanders without a shared target: ports equal cycle by cycle",
     "hitless_sharing": "bystanders sharing a target: no error, no loss, bounded delay",
     "hitless_growth": "a growing slice does not stall",
+    "hostile": "nobody notices an initiator that stalls",
     "quality": "shares of a saturated target follow limits and classes",
     "figures": "measured figures",
 }
@@ -94,7 +95,7 @@ def table(verdicts: Sequence[Verdict], title: str = "") -> Table:
     drawn.add_column("figures", ratio=3)
     for verdict in verdicts:
         mark = "[green]pass[/]" if verdict.passed else "[bold red]FAIL[/]"
-        between = "\n" if verdict.check in ("figures", "quality") else ", "
+        between = "\n" if verdict.check in ("figures", "hostile", "quality") else ", "
         body = Text(between.join(figure_text(figure) for figure in verdict.figures))
         if verdict.detail:
             body = Text("\n".join(verdict.detail), style="red") + Text("\n") + body

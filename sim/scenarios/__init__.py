@@ -6,6 +6,7 @@ SCENARIOS: dict[str, tuple[str | None, ...]] = {
     "isolation": (None,),
     "bring_up": (None,),
     "qos": (None,),
+    "hostile": (None,),
     "figures": (None,),
 }
 """Scenarios by name, the longest first, and the variants that each is run in with the same seed.

@@ -14,8 +14,8 @@ MEASURE_CYCLES = 2000
 SLICES = ("left", "right")
 
 
-def contenders(setting: Setting) -> list[SliceDefinition]:
-    """Two slices on one memory, on ports that share nothing else; fewer if the card has no two such ports."""
+def contenders(setting: Setting, names: tuple[str, ...] = SLICES) -> list[SliceDefinition]:
+    """Slices on one memory, on ports that share nothing else; none if the card has too few such ports."""
     card = setting.description
     for index, target in enumerate(card.targets):
         if target.kind != "memory":
@@ -24,8 +24,9 @@ def contenders(setting: Setting) -> list[SliceDefinition]:
         for context in card.contexts:
             if index in card.initiators[context.initiator].targets and card.kind(context.name) in ("host", "core"):
                 ports.setdefault(context.initiator, context.name)
-        granules = min(4, target.granules // 2)
-        if len(ports) < 2 or card.fabric.keys < 3 or card.fabric.slices < 2 or not granules:
+        count = len(names)
+        granules = min(4, target.granules // count)
+        if len(ports) < count or card.fabric.keys < count + 1 or card.fabric.slices < count or not granules:
             continue
         return [
             SliceDefinition.model_validate({
@@ -34,7 +35,7 @@ def contenders(setting: Setting) -> list[SliceDefinition]:
                 "cores": [port] if card.kind(port) == "core" else [],
                 "memory": [{"name": "main", "size": granules * card.fabric.granule, "targets": [target.name]}],
             })
-            for name, port in zip(SLICES, ports.values(), strict=False)
+            for name, port in zip(names, ports.values(), strict=False)
         ]  # fmt: skip
     return []
 

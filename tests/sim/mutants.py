@@ -180,6 +180,7 @@ MUTANTS = (
 STRICT_MUTANTS = (
     Mutant("order of an ID is ignored", "slots", _assign("blocks"), "1'h0", ("bring_up",), ("responses",)),
     Mutant("data of another lane", "collect", _assign("mine_0"), "1'h1", ("bring_up",), ("responses",)),
+    Mutant("write without its data", "queue", _assign("complete"), "i_valid & i__ready", ("hostile",), ("hostile",)),
     Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
     Mutant(

@@ -1,0 +1,61 @@
+"""Two slices saturate a bank while a third one on it stalls in every way that AXI leaves to an initiator."""
+
+from typing import Any
+
+from ..bench.card import cycles
+from ..bench.load import Load
+from .qos import MEASURE_CYCLES, SETTLE_CYCLES, SLICES, contenders
+from .setting import Setting
+
+HOSTILE = "hostile"
+GRIP_CYCLES = 400
+"""From the beginning of the stall until it is measured: all that the hostile port can have under way is by then."""
+
+
+def _channels(model: Any) -> dict[str, tuple[bool, Any]]:
+    """What the hostile port does: is it a write, and which channel stops."""
+    return {
+        "takes no read data": (False, model.read_if.r_channel),
+        "takes no write responses": (True, model.write_if.b_channel),
+        "stops giving write data": (True, model.write_if.w_channel),
+    }
+
+
+async def run(setting: Setting) -> None:
+    """Undisturbed first, then each kind of stall; the bystanders read and then write."""
+    wanted = contenders(setting, (*SLICES, HOSTILE))
+    await setting.boot()
+    await setting.card.closed()
+    if setting.description.fabric.isolation != "strict":
+        wanted = []
+        setting.skip("a port stalls", "with isolation: basic it holds up others at the same target")
+    elif not wanted:
+        setting.skip("a port stalls", "no memory is reached by three ports with a slice of their own each")
+    for definition in wanted:
+        await setting.create(definition)
+    if wanted:
+        holding = setting.holding(HOSTILE)
+        port, context = holding.contexts[0]
+        for what, (write, channel) in {"nobody stalls": (False, None), **_channels(port.master)}.items():
+            for bystanders in (False, True):
+                load = Load(port, context, holding.regions[0], write=write, outstanding=16) if channel else None
+                await cycles(SETTLE_CYCLES)
+                if channel:
+                    channel.pause = True
+                    await cycles(GRIP_CYCLES)
+                await _bystanders(setting, f"{what}, others {'write' if bystanders else 'read'}", write=bystanders)
+                if channel and load:
+                    channel.pause = False
+                    await load.stop()
+    await setting.card.quiet()
+
+
+async def _bystanders(setting: Setting, title: str, *, write: bool) -> None:
+    holdings = [setting.holding(name) for name in SLICES]
+    loads = [Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings]
+    await cycles(SETTLE_CYCLES)
+    target = setting.card.targets[holdings[0].regions[0].target].name
+    with setting.phase(title, what="hostile", target=target, slices=[holding.number for holding in holdings]):
+        await cycles(MEASURE_CYCLES)
+    for load in loads:
+        await load.stop()
