@@ -22,6 +22,13 @@ _STATED = re.compile(r"^ +isolation *:", re.MULTILINE)
 _FABRIC = re.compile(r"^fabric *:", re.MULTILINE)
 
 
+def variants(text: str, isolation: str) -> dict[str, str]:
+    """Card descriptions to measure, by kind of isolation; `text` is one whose isolation is `isolation`."""
+    if _STATED.search(text):
+        return {isolation: text}
+    return {mode: _FABRIC.sub(rf"\g<0>\n  isolation: {mode}", text, count=1) for mode in MODES}
+
+
 def measure(card: Path, folder: Path, *, placed: bool) -> dict[str, float]:
     """All figures of one card; without `placed` those that need no place and route."""
     plan = plan_card(card)
@@ -65,12 +72,11 @@ def main(card: Path, *, placed: bool = True) -> int:
     plan = plan_card(card)
     out = build_folder(plan.card).resolve()
     figures: dict[str, float] = {}
-    text = card.read_text(encoding="utf-8")
-    for mode in MODES if not _STATED.search(text) else (plan.isolation,):
+    for mode, text in variants(card.read_text(encoding="utf-8"), plan.isolation).items():
         folder = out / f"bench_{mode}"
         folder.mkdir(parents=True, exist_ok=True)
         described = folder / "card.yaml"
-        described.write_text(text if _STATED.search(text) else _FABRIC.sub(rf"\g<0>\n  isolation: {mode}", text, 1))
+        described.write_text(text, encoding="utf-8")
         figures |= {f"{mode}_{name}": value for name, value in measure(described, folder, placed=placed).items()}
     (out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     table = Table("figure", "value")
