@@ -31,7 +31,7 @@ sim: $(READY) ## generate the card, run every scenario on it, print the verdicts
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
-soak: $(READY) ## millions of checked transactions and 200 changes with twins (a quarter of an hour); build/<card>/soak.json
+soak: $(READY) ## millions of checked transactions and 200 changes with twins; build/<card>/soak.json
 	@$(HARDSLICE) soak $(CARD) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) $(VENV)/bench ## measure a card (CARD=bench4): area, clock, cycles, throughput; write build/<card>/bench.json
