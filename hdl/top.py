@@ -13,6 +13,7 @@ from .control.fault_log import FaultLog, origins
 from .control.handover import Handover
 from .control.lane_switch import LANE_BITS, LaneSwitch
 from .control.meter import Meter
+from .control.outstanding import Outstanding
 from .control.rekey import Rekey
 from .control.window_fill import WindowFill
 from .edge.ports import connect_edges, edge_members
@@ -93,6 +94,7 @@ class Card(wiring.Component):
         self.held = connect_edges(m, plan, self, self.data_plane, isolate)
         self._connect_control_port(m)
         self._connect_meter(m)
+        self._connect_outstanding(m)
         self._connect_initiators(m)
         self._connect_targets(m)
         self._connect_handover(m)
@@ -120,6 +122,11 @@ class Card(wiring.Component):
             meter.qos_write.eq(bank.write_strobe("slice", "QOS")),
             meter.rate_write.eq(bank.write_strobe("slice", "RATE")),
             meter.burst_write.eq(bank.write_strobe("slice", "BURST")),
+            *(
+                getattr(meter, f"{register.lower()}_write").eq(bank.write_strobe("slice", register))
+                for register in ("WRITE_RATE", "WRITE_BURST")
+                if plan.separate_budgets
+            ),
             meter.contract_slice.eq(bank.slice_member),
             meter.contract_value.eq(bank.stored_value),
             meter.snapshot.eq(bank.strobe("counters", 0, "SNAPSHOT")),
@@ -129,6 +136,28 @@ class Card(wiring.Component):
             meter.external_word.eq(bank.external_word),
             bank.external_data.eq(meter.external_data),
         ]
+
+    def _connect_outstanding(self, m: Module) -> None:
+        """Who may send: those that have tokens, or those of them that have not too much outstanding."""
+        plan, meter = self.plan, self.meter
+        self.budgets: Meter | Outstanding = meter
+        if not plan.slice_outstanding:
+            return
+        self.budgets = m.submodules.outstanding = outstanding = Outstanding(plan)
+        for port in plan.initiators:
+            for plane in PLANES:
+                name = f"{plane}{port.index}"
+                m.d.comb += getattr(outstanding, name).eq(getattr(meter, name))
+        for c in range(len(plan.contexts)):
+            m.d.comb += [
+                getattr(outstanding, f"owner_slice{c}").eq(getattr(meter, f"owner_slice{c}")),
+                *(
+                    getattr(outstanding, f"{plane}_budget{c}").eq(getattr(meter, f"{plane}_eligible{c}"))
+                    for plane in PLANES
+                ),
+            ]
+        for s in range(plan.slices):
+            m.d.comb += getattr(outstanding, f"limit{s}").eq(self.bank.field("slice", s, "OUTSTANDING", "requests"))
 
     def _connect_initiators(self, m: Module) -> None:
         plan, meter = self.plan, self.meter
@@ -145,8 +174,10 @@ class Card(wiring.Component):
                 n = context.number
                 for what in ("slice", "owned"):
                     m.d.comb += getattr(control, f"{what}{n}").eq(getattr(handover, f"{what}{n}"))
-                for what in ("class", "eligible"):
-                    m.d.comb += getattr(control, f"{what}{n}").eq(getattr(meter, f"{what}{context.index}"))
+                m.d.comb += getattr(control, f"class{n}").eq(getattr(meter, f"class{context.index}"))
+                told = ("read_eligible", "write_eligible", *(("spaced",) if plan.slice_outstanding else ()))
+                for what in told:
+                    m.d.comb += getattr(control, f"{what}{n}").eq(getattr(self.budgets, f"{what}{context.index}"))
 
     def _connect_targets(self, m: Module) -> None:
         plan, bank, plane = self.plan, self.bank, self.data_plane

@@ -1,13 +1,21 @@
 """What the arbiters of a card can promise, and whether that is enough for all contracts together."""
 
+from .budgets import (
+    DIRECTIONS,
+    MOST_BEATS,
+    check_guarantee_fits_limit,
+    guarantee_of,
+    limit_of,
+    outstanding_register,
+    rate_registers,
+    separate,
+    write_registers,
+)
 from .definition import Qos
 from .errors import Denied, Exhausted, Invalid
 from .inventory import Inventory
 from .manifest import Card
-from .units import format_bytes, format_rate, format_time
-
-MOST_BEATS = 256
-"""Longest AXI burst (IHI 0022H, A3.4.1); on a card that does not split bursts one grant may last as long."""
+from .units import format_rate, format_time
 
 MOST_BEATS_UNSPLIT = 16
 """Longest burst that no card splits: WRAP, FIXED, or exclusive (IHI 0022H, A3.4.1 and A7.2.4)."""
@@ -26,43 +34,6 @@ def capacity(card: Card) -> int:
     """
     fabric = card.fabric
     return fabric.data_bytes * fabric.clock * fabric.patience // (fabric.patience + 1)
-
-
-def rate_registers(card: Card, qos: Qos) -> tuple[int, int, int]:
-    """Values of RATE.rate, RATE.limited, BURST.beats for a contract.
-
-    RATE counts 2**-`budget_fraction_bits` beats per `budget_period` cycles, so the rate is rounded down: never more
-    than the limit.
-
-    Raises
-    ------
-    Invalid
-        The limit or the burst cannot be expressed in the registers.
-    """
-    fabric = card.fabric
-    if qos.limit is None:
-        if qos.burst is not None:
-            raise Invalid("a burst means nothing without a limit; give qos.limit too", ("qos", "burst"))
-        return 0, 0, 0
-    fields = card.registers["slice"].registers
-    unit = fabric.clock * fabric.data_bytes
-    rate = qos.limit * fabric.budget_period * (1 << fabric.budget_fraction_bits) // unit
-    most = (1 << fields["RATE"].fields["rate"].width) - 1
-    if not 1 <= rate <= most:
-        step = unit / (fabric.budget_period << fabric.budget_fraction_bits)
-        raise Invalid(
-            f"a limit of {format_rate(qos.limit)}; this card can limit to {format_rate(int(step) + 1)} "
-            f"up to {format_rate(int(most * step))}", ("qos", "limit"),
-        )  # fmt: skip
-    beats = MOST_BEATS if qos.burst is None else qos.burst // fabric.data_bytes
-    most = (1 << fields["BURST"].fields["beats"].width) - 1
-    if not 1 <= beats <= most:
-        assert qos.burst is not None
-        raise Invalid(
-            f"a burst of {format_bytes(qos.burst)}; this card can have {format_bytes(fabric.data_bytes)} "
-            f"up to {format_bytes(most * fabric.data_bytes)}", ("qos", "burst"),
-        )  # fmt: skip
-    return rate, 1, beats
 
 
 def grant_beats(card: Card) -> int:
@@ -122,7 +93,8 @@ def check_contracts(card: Card, inventory: Inventory) -> None:
 
     A limit is kept by the slice's token bucket. A guarantee is kept by the limits of the others: at each memory that
     the slice uses, its guarantee and the limits of all other slices that use it must not exceed the target's
-    `capacity`. The arbiter never idles while a request waits, so what the others may not take is the slice's, whatever
+    `capacity`, in each direction for itself: a common limit counts in full in both, since the slice may spend it on
+    either. The arbiter never idles while a request waits, so what the others may not take is the slice's, whatever
     their classes are, as long as it always has a request waiting. It needs class 1 or more itself, since class 0 is
     the scrubber's. A slice without a limit may take everything, so it cannot share a memory with a guarantee. Since a
     guarantee is at most the slice's own limit, guarantees never add up to more than the capacity.
@@ -148,43 +120,52 @@ def _check_own(card: Card, name: str, qos: Qos) -> None:
         most = card.fabric.classes - 1
         raise Invalid(f"class {qos.class_} of slice {name!r}; this card has classes 0 to {most}", ("qos", "class"))
     rate_registers(card, qos)
-    if qos.guarantee is not None and qos.limit is not None and qos.guarantee > qos.limit:
-        raise Invalid(
-            f"slice {name!r} is guaranteed {format_rate(qos.guarantee)} and limited to {format_rate(qos.limit)}; "
-            "a guarantee is at most the limit", ("qos", "guarantee"),
-        )  # fmt: skip
-    if qos.guarantee is not None and qos.class_ <= SCRUB_CLASS:
-        raise Invalid(
-            f"slice {name!r} has class {qos.class_}, in which the scrubber competes; a guarantee needs class 1 or more",
-            ("qos", "class"),
-        )
-    if qos.guarantee is not None and qos.guarantee > capacity(card):
-        raise Exhausted(
-            f"slice {name!r} is to be guaranteed {format_rate(qos.guarantee)}, a memory of this card carries "
-            f"{format_rate(capacity(card))}", ("qos", "guarantee"),
-        )  # fmt: skip
+    write_registers(card, qos)
+    outstanding_register(card, qos)
+    check_guarantee_fits_limit(name, qos)
+    for direction in DIRECTIONS:
+        guarantee = guarantee_of(qos, direction)
+        where = ("qos", "guarantee" if qos.guarantee is not None else f"{direction}_guarantee")
+        if guarantee is not None and qos.class_ <= SCRUB_CLASS:
+            raise Invalid(
+                f"slice {name!r} has class {qos.class_}, in which the scrubber competes; a guarantee needs class 1 or "
+                "more", ("qos", "class"),
+            )  # fmt: skip
+        if guarantee is not None and guarantee > capacity(card):
+            raise Exhausted(
+                f"slice {name!r} is to be guaranteed {format_rate(guarantee)}, a memory of this card carries "
+                f"{format_rate(capacity(card))}", where,
+            )  # fmt: skip
 
 
 def _check_guarantee(card: Card, inventory: Inventory, name: str, target: str, others: list[str]) -> None:
     owner = inventory.slice(name)
     assert owner is not None
-    if owner.qos.guarantee is None:
-        return
-    left = capacity(card) - owner.qos.guarantee
-    for other in others:
-        found = inventory.slice(other)
-        assert found is not None
-        if found.qos.limit is None:
-            raise _denied(
-                f"slice {other!r} uses {target!r} without a limit, where slice {name!r} is guaranteed "
-                f"{format_rate(owner.qos.guarantee)}; give {other!r} a qos.limit of at most {format_rate(max(left, 0))}"
-            )
-        left -= found.qos.limit
-        if left < 0:
-            raise _denied(
-                f"at {target!r} the guarantee of slice {name!r} and the limits of {', '.join(others)} are "
-                f"{format_rate(-left)} more than its {format_rate(capacity(card))}; lower one of them"
-            )
+    for direction in DIRECTIONS:
+        guarantee = guarantee_of(owner.qos, direction)
+        if guarantee is None:
+            continue
+        left = capacity(card) - guarantee
+        for other in others:
+            found = inventory.slice(other)
+            assert found is not None
+            limit = limit_of(found.qos, direction)
+            mixed = owner.qos.guarantee is None or separate(found.qos)
+            what = f"{direction}s " if mixed else ""
+            if limit is None:
+                named = f"{direction}_limit" if separate(found.qos) else "limit"
+                raise _denied(
+                    f"slice {other!r} uses {target!r} without a limit, where slice {name!r} is guaranteed "
+                    f"{what and what + 'of '}{format_rate(guarantee)}; "
+                    f"give {other!r} a qos.{named} of at most {format_rate(max(left, 0))}"
+                )
+            left -= limit
+            if left < 0:
+                raise _denied(
+                    f"at {target!r} the guarantee of {what and what + 'of '}slice {name!r} and the limits of "
+                    f"{', '.join(others)} are {format_rate(-left)} more than its {format_rate(capacity(card))}; "
+                    "lower one of them"
+                )
 
 
 def _denied(message: str) -> Denied:

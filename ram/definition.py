@@ -91,19 +91,30 @@ class Qos(Strict):
     class : int
         Arbitration class; the higher goes first.
     limit : int, optional
-        Bytes per second over all ports and targets together; no limit if it is not given.
+        Bytes per second over all ports and targets together, reads and writes added up; no limit if it is not given.
+    read_limit, write_limit : int, optional
+        The same for reads alone and for writes alone, in place of `limit`; one that is not given is no limit.
     guarantee : int, optional
-        Bytes per second at each memory that the slice uses; see `ram.admission`.
+        Bytes per second at each memory that the slice uses, in each direction; see `ram.admission`.
+    read_guarantee, write_guarantee : int, optional
+        The same in one direction, in place of `guarantee`.
     burst : int, optional
-        Bytes that may exceed the limit for a moment.
+        Bytes that may exceed the limit, or each of the two, for a moment.
+    outstanding : int, optional
+        Requests that it may have outstanding over all ports together; see `ram.budgets`.
     latency : int, optional
         Nanoseconds of the worst wait for a grant at a target; see `ram.admission`.
     """
 
     class_: Natural = Field(default=0, alias="class")
     limit: Rate | None = None
+    read_limit: Rate | None = None
+    write_limit: Rate | None = None
     guarantee: Rate | None = None
+    read_guarantee: Rate | None = None
+    write_guarantee: Rate | None = None
     burst: Bytes | None = None
+    outstanding: Positive | None = None
     latency: Time | None = None
 
 

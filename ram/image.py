@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .admission import rate_registers
+from .budgets import outstanding_register, rate_registers, write_registers
 from .inventory import Inventory
 from .manifest import Card
 
@@ -24,6 +24,11 @@ class Contract(NamedTuple):
     rate: int = 0
     limited: int = 0
     burst: int = 0
+    write_rate: int = 0
+    write_limited: int = 0
+    write_burst: int = 0
+    separate: int = 0
+    outstanding: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,9 @@ def image_of(card: Card, inventory: Inventory) -> Image:
     image = Image(windows={card.context[name].index: {} for name in inventory.cleared})
     numbers = {owner.name: owner.index for owner in inventory.slices}
     for owner in inventory.slices:
-        image.contracts[owner.index] = Contract(owner.qos.class_, *rate_registers(card, owner.qos))
+        budgets = *rate_registers(card, owner.qos), *write_registers(card, owner.qos)
+        outstanding = outstanding_register(card, owner.qos)
+        image.contracts[owner.index] = Contract(owner.qos.class_, *budgets, outstanding)
         image.read[owner.private_key] = image.write[owner.private_key] = 1 << owner.index
         for region in owner.regions:
             shares = [share for share in region.shares or () if share.window is not None]

@@ -23,7 +23,8 @@ class Frozen(BaseModel):
 class Fabric(Frozen):
     """Numbers of the fabric: sizes in bytes, widths in bits, `clock` in hertz, `budget_period` in cycles.
 
-    With `isolation` ``strict`` bursts of more than `chunk` beats are split.
+    With `isolation` ``strict`` bursts of more than `chunk` beats are split. With `budgets` ``separate`` a slice can
+    have one for reads and one for writes; with `slice_outstanding` a limit of its outstanding requests.
     """
 
     data_width: int
@@ -36,6 +37,8 @@ class Fabric(Frozen):
     window_granules: int
     isolation: str
     chunk: int
+    budgets: str
+    slice_outstanding: bool
     clock: int
     scrub_beats: int
     patience: int

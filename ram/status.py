@@ -58,9 +58,11 @@ def _others(card: Card, owner: Slice) -> str:
 
 def _qos(qos: Qos) -> str:
     parts = [f"class {qos.class_}"]
-    parts += [f"limit {format_rate(qos.limit)}"] if qos.limit else []
-    parts += [f"guarantee {format_rate(qos.guarantee)}"] if qos.guarantee else []
+    for name in ("limit", "read_limit", "write_limit", "guarantee", "read_guarantee", "write_guarantee"):
+        rate = getattr(qos, name)
+        parts += [f"{name.replace('_', ' ')} {format_rate(rate)}"] if rate else []
     parts += [f"burst {format_bytes(qos.burst)}"] if qos.burst else []
+    parts += [f"outstanding {qos.outstanding}"] if qos.outstanding else []
     parts += [f"latency {format_time(qos.latency)}"] if qos.latency else []
     return "\n".join(parts)
 

@@ -124,6 +124,18 @@ class _Writer:
         if (old.rate, old.limited) != (new.rate, new.limited):
             reason = f"bandwidth limit of {who}" if new.limited else f"no bandwidth limit for {who}"
             self.recorder.write("slice", index, "RATE", reason, rate=new.rate, limited=new.limited)
+        if old.write_burst != new.write_burst:
+            self.recorder.write(
+                "slice", index, "WRITE_BURST", f"token bucket of writes of {who}", beats=new.write_burst
+            )
+        write_rate = new.write_rate, new.write_limited, new.separate
+        if (old.write_rate, old.write_limited, old.separate) != write_rate:
+            reason = f"limit of writes of {who}" if new.write_limited else f"no limit of writes alone for {who}"
+            rate, limited, separate = write_rate
+            self.recorder.write("slice", index, "WRITE_RATE", reason, rate=rate, limited=limited, separate=separate)
+        if old.outstanding != new.outstanding:
+            reason = f"outstanding requests of {who}, 0 for any number"
+            self.recorder.write("slice", index, "OUTSTANDING", reason, requests=new.outstanding)
         if old.level != new.level:
             self.recorder.write("slice", index, "QOS", f"class of {who}", **{"class": new.level})
 

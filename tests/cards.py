@@ -85,6 +85,8 @@ def random_cards(
         "granule": granule,
         "window": draw(st.sampled_from([window, f"{window // KIBI}KiB"])),
         "outstanding": power(2, 32),
+        "budgets": draw(st.sampled_from(["common", "separate"])),
+        "slice_outstanding": draw(st.booleans()),
         "fault_log": power(4, 256),
         "clock": draw(st.sampled_from(["100MHz", "33.3MHz", 250_000_000])),
     }

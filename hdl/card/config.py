@@ -77,6 +77,14 @@ class FabricConfig(_Model):
         8,
         description="Beats of the pieces into which `isolation: strict` splits INCR bursts.",
     )
+    budgets: Literal["common", "separate"] = Field(
+        "common",
+        description="Whether a contract can limit reads and writes each by themselves (`separate`), or only together.",
+    )
+    slice_outstanding: bool = Field(
+        False,
+        description="Whether a contract can limit the requests that a slice has outstanding over all its ports.",
+    )
     fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(
         16, description="Entries of the fault log."
     )

@@ -16,7 +16,11 @@ from .tally import RUNNING, Tally, tally_layout
 from .token_buckets import BURST_BITS, RATE_BITS, TokenBuckets
 
 LIMITED_BIT = 31
-"""Of register RATE."""
+"""Of registers RATE and WRITE_RATE."""
+SEPARATE_BIT = 30
+"""Of register WRITE_RATE."""
+VISIT = ("slice", "charge", "refill", "clear")
+"""Inputs of both buckets of a slice that are the same."""
 
 
 class Meter(wiring.Component):
@@ -35,6 +39,9 @@ class Meter(wiring.Component):
     ``2 * meter_period + SETTLING`` cycles. A slice without limit has a full bucket.
     A burst of 0 beats stops a limited slice; a burst below one refill makes the burst the rate.
 
+    With separate budgets each slice has a second bucket, of its writes. While a slice's `separate` is 0 that bucket has
+    no limit and the first one is charged for reads and writes; while it is 1 each is charged for its own plane.
+
     A snapshot copies the counters while the sequencer visits the slices, when none of them changes. All counts of a
     context are of one cycle; those of two contexts differ by less than a rotation. The longest latency starts anew with
     each snapshot. Events of a context without owner count nowhere. A context's owner must stay for
@@ -50,13 +57,14 @@ class Meter(wiring.Component):
     owner_slice{c}, owner_owned{c} : In
         Owner of context c, an index in the card's list of contexts.
     qos_write, rate_write, burst_write : In(1)
-        `contract_value` is the new value of this register of slice `contract_slice`.
+        `contract_value` is the new value of this register of slice `contract_slice`. With separate budgets there are
+        `write_rate_write` and `write_burst_write` too.
     contract_slice : In
     contract_value : In(32)
     class{c} : Out
         Class of the slice of context c. Registered.
-    eligible{c} : Out(1)
-        The slice of context c has tokens, or no limit. Registered; 0 after reset.
+    read_eligible{c}, write_eligible{c} : Out(1)
+        The slice of context c has tokens for reads, for writes, or no limit. Registered; 0 after reset.
     snapshot : In(1)
         Starts a snapshot; ignored while busy.
     busy : Out(1)
@@ -75,13 +83,15 @@ class Meter(wiring.Component):
             members |= {f"read{initiator.index}": In(events), f"write{initiator.index}": In(events)}
         for c in range(len(plan.contexts)):
             members |= {f"owner_slice{c}": In(plan.slice_bits), f"owner_owned{c}": In(1)}
-            members |= {f"class{c}": Out(plan.class_bits), f"eligible{c}": Out(1)}
+            members |= {f"class{c}": Out(plan.class_bits)}
+            members |= {f"read_eligible{c}": Out(1), f"write_eligible{c}": Out(1)}
         super().__init__(
             {
                 **members,
                 "qos_write": In(1),
                 "rate_write": In(1),
                 "burst_write": In(1),
+                **({"write_rate_write": In(1), "write_burst_write": In(1)} if plan.separate_budgets else {}),
                 "contract_slice": In(plan.slice_bits),
                 "contract_value": In(32),
                 "snapshot": In(1),
@@ -186,13 +196,12 @@ class Meter(wiring.Component):
             buckets.charge.eq(due.owned),
             buckets.refill.eq(due.is_slice),
             buckets.clear.eq(due.clear),
-            buckets.beats.eq(addition.read_beats + addition.write_beats),
             self.busy.eq(copy_requested | copying | sampled.copy | due.copy),
         ]
-        self._tell(m, due, buckets)
+        self._tell(m, due, addition, buckets)
         return m
 
-    def _tell(self, m: Module, due: data.View, buckets: TokenBuckets) -> None:
+    def _tell(self, m: Module, due: data.View, addition: data.View, buckets: TokenBuckets) -> None:
         """The contract of the slice that is due: to its bucket, and with the verdict to the visited context."""
 
         def contract(name: str, value: Value) -> Value:
@@ -213,6 +222,28 @@ class Meter(wiring.Component):
             buckets.limited.eq(rate[-1]),
             buckets.burst.eq(contract("burst", self.contract_value[:BURST_BITS])),
         ]
+        charged_writes: Value = addition.write_beats
+        writes_eligible: Value = buckets.eligible
+        if self.plan.separate_budgets:
+            value = self.contract_value
+            bits = Cat(value[:RATE_BITS], value[SEPARATE_BIT] & value[LIMITED_BIT], value[SEPARATE_BIT])
+            write_rate = contract("write_rate", bits)
+            separate = Signal()
+            separate_1 = Signal()
+            separate_2 = Signal()
+            m.submodules.write_buckets = write_buckets = TokenBuckets(self.plan)
+            m.d.comb += [
+                separate.eq(write_rate[-1]),
+                *(getattr(write_buckets, name).eq(getattr(buckets, name)) for name in VISIT),
+                write_buckets.beats.eq(addition.write_beats),
+                write_buckets.rate.eq(write_rate[:-2]),
+                write_buckets.limited.eq(write_rate[-2]),
+                write_buckets.burst.eq(contract("write_burst", value[:BURST_BITS])),
+            ]
+            m.d.sync += [separate_1.eq(separate), separate_2.eq(separate_1)]
+            charged_writes = Mux(separate, 0, addition.write_beats)
+            writes_eligible = write_buckets.eligible & (separate_2 | buckets.eligible)
+        m.d.comb += buckets.beats.eq(addition.read_beats + charged_writes)
         told = data.StructLayout({"context": due.context.shape(), "is_context": 1, "class": self.plan.class_bits})
         told_1 = Signal(told)
         told_2 = Signal(told)
@@ -226,8 +257,12 @@ class Meter(wiring.Component):
             with m.If(told_2.is_context & (told_2.context == c)):
                 m.d.sync += [
                     getattr(self, f"class{c}").eq(told_2["class"]),
-                    getattr(self, f"eligible{c}").eq(buckets.eligible),
+                    getattr(self, f"read_eligible{c}").eq(buckets.eligible),
                 ]
+                if self.plan.separate_budgets:
+                    m.d.sync += getattr(self, f"write_eligible{c}").eq(writes_eligible)
+            if not self.plan.separate_budgets:
+                m.d.comb += getattr(self, f"write_eligible{c}").eq(getattr(self, f"read_eligible{c}"))
 
     def _tallies(self, m: Module, visit: Signal) -> list[tuple[Tally, Tally]]:
         """Read and write tally of each initiator, told whether and which of their contexts is visited."""

@@ -39,6 +39,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return f"mapping from names, each a {_kind(member)}"
     if schema["type"] == "array":
         return f"list, each a {_kind(schema['items'])}"
+    if schema["type"] == "boolean":
+        return _choice(["false", "true"])
     if schema["type"] == "integer":
         return f"whole number from {schema['minimum']} to {schema['maximum']}"
     return "name" if "pattern" in schema else f"text, up to {schema['maxLength']} characters on one line"
@@ -50,6 +52,8 @@ def _default(name: str, section: dict[str, Any]) -> str:
     default = section["properties"][name]["default"]
     if section["properties"][name].get("format") == "size":
         default = f"{default // 1024}KiB"
+    if isinstance(default, bool):
+        default = str(default).lower()
     return f"`{default}`" if default not in (None, "") else "none"
 
 

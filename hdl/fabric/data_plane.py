@@ -28,7 +28,10 @@ def _initiator_control(plan: Plan, port: Initiator) -> wiring.Signature:
         **{f"{plane}_events": Out(layouts.meter_events(plan)) for plane in PLANES},
         "drained": Out(len(port.contexts)),
     }
-    return wiring.Signature({**owner_members(plan, port), "isolate": In(1), "fill_enable": In(1), **told})
+    owners = {name: member for name, member in owner_members(plan, port).items() if not name.startswith("eligible")}
+    # Reads and writes may have a budget each, the rest is the same for both.
+    budgets = {f"{plane}_eligible{n}": In(1) for plane in PLANES for n in range(len(port.contexts))}
+    return wiring.Signature({**owners, **budgets, "isolate": In(1), "fill_enable": In(1), **told})
 
 
 def _target_control(plan: Plan, target: Target) -> wiring.Signature:
@@ -142,7 +145,12 @@ class DataPlane(wiring.Component):
                 getattr(control, f"{name}_fault_valid").eq(plane.fault_valid),
                 getattr(control, f"{name}_fault").eq(plane.fault),
                 getattr(control, f"{name}_events").eq(plane.events),
-                *(getattr(plane, member).eq(getattr(control, member)) for member in owner_members(self.plan, port)),
+                *(
+                    getattr(plane, member).eq(
+                        getattr(control, f"{name}_{member}" if member.startswith("eligible") else member)
+                    )
+                    for member in owner_members(self.plan, port)
+                ),
             ]
         m.d.comb += control.drained.eq(read.drained & write.drained)
 

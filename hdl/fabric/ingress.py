@@ -105,6 +105,7 @@ class Ingress(wiring.Component):
             events.sent.eq(begins),
             events.sent_first.eq(translate.first if plan.strict else 1),
             events.sent_through.eq(~translate.deny),
+            events.sent_owned.eq(translate.owned),
             events.sent_context.eq(request.context),
             events.sent_length.eq(note.length),
             events.sent_ticket.eq(Cat(note.sequence, note.id)),

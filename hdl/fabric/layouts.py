@@ -144,8 +144,8 @@ def meter_events(plan: Plan) -> data.StructLayout:
 
     A burst is `accepted` at the port, `entered` when its first piece has a slice, and each piece is `sent`, the first
     one with `sent_first`; all three come in the same order. A burst that is not split is one piece.
-    `sent_through` says that it was not denied at the ingress, `dropped` that what was accepted and has not entered is
-    gone. Its ticket is unique until it is `done`.
+    `sent_through` says that it was not denied at the ingress, `sent_owned` that its context had a slice, `dropped` that
+    what was accepted and has not entered is gone. Its ticket is unique until it is `done`.
     """
     context = plan.user_bits
     return data.StructLayout(
@@ -166,5 +166,6 @@ def meter_events(plan: Plan) -> data.StructLayout:
             "done_ticket": ticket_bits(plan),
             "stalled": 1,
             "stalled_context": context,
+            "sent_owned": 1,
         }
     )

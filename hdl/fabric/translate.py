@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..bus.queue import Queue
 from ..plan.blocks import FAULT_KINDS
-from ..plan.plan import Initiator, Plan, bits_for
+from ..plan.plan import SEEN, Initiator, Plan, bits_for
 from . import layouts
 from .burst_check import BurstCheck
 from .id_order import IdOrder
@@ -36,7 +36,8 @@ class Translate(wiring.Component):
     clear : In(1)
         Drops what has been accepted but has no slice yet: the initiator is in reset.
     slice{n}, owned{n}, class{n}, eligible{n} : In
-        Owner of context n, its class, and whether it has budget.
+        Owner of context n, its class, and whether it has budget. If the card limits outstanding requests, `spaced{n}`
+        too: one may go only when all that has left here is counted.
     fill_enable, fill_context, fill_granule, fill_entry : In
         Write port of the window.
     ask : Out(targets)
@@ -206,7 +207,12 @@ class Translate(wiring.Component):
         # Budget is looked at one cycle ahead. A context that is handed over drains whatever its budget: else a slice
         # without tokens could keep it.
         budget1 = self._of_context("eligible", context)
-        budget2 = self._of_context("eligible", request.context) | ~self._of_context("owned", request.context)
+        budget2 = self._of_context("eligible", request.context)
+        if plan.slice_outstanding:
+            rested = self._rested(m)
+            budget1 &= ~self._of_context("spaced", context) | (rested & ~self.valid)
+            budget2 &= ~self._of_context("spaced", request.context) | rested
+        budget2 |= ~self._of_context("owned", request.context)
         blocked_next = Const(0, 1) if strict else self.order.blocked_next
         m.d.sync += may_go.eq(Mux(move2, enters & accepted1 & budget1, ~refused & budget2) & ~blocked_next)
         here = Signal()
@@ -232,6 +238,16 @@ class Translate(wiring.Component):
             self._keep_order(m, enters, arriving, asks, destination)
         self._drained(m, enters, owned1, context)
         return m
+
+    def _rested(self, m: Module) -> Signal:
+        """All that has left here is counted: a request of a slice that is near its limit may leave."""
+        rested = Signal(init=1)
+        since = Signal(range(SEEN))
+        m.d.sync += [
+            since.eq(Mux(self.begins, SEEN - 3, Mux(since == 0, 0, since - 1))),
+            rested.eq(~self.begins & (since == 0)),
+        ]
+        return rested
 
     def _legal(self, m: Module, arriving: data.View) -> Value:
         m.submodules.burst_check = check = BurstCheck(self.plan)

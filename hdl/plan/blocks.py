@@ -171,11 +171,45 @@ def _slice(plan: Plan) -> list[Register]:
             stored=True,
         ),
     ]
+    if plan.separate_budgets:
+        registers += _write_budget(plan)
+    if plan.slice_outstanding:
+        most = 2 * len(plan.initiators) * plan.outstanding
+        registers.append(
+            _register(
+                "OUTSTANDING",
+                0x14,
+                "Requests that the slice may have outstanding over all ports, reads and writes together; with strict "
+                "isolation each piece of a burst is one.",
+                Field("requests", 0, bits_for(most + 1), RW, "Requests; 0: no limit."),
+            )
+        )
     for word, (name, doc) in enumerate(counters):
         text = f"{doc} Value of the last snapshot."
         fields = (Field("value", 0, 32, RO, "Count, modulo 2**32."),)
         registers.append(Register(name, 0x20 + 4 * word, text, fields, external=True))
     return registers
+
+
+def _write_budget(plan: Plan) -> list[Register]:
+    return [
+        _register(
+            "WRITE_RATE",
+            0xC,
+            f"Limit of writes over all ports, in 2**-{FRACTION_BITS} beats per {plan.meter_period} cycles.",
+            Field("rate", 0, 24, RW, "Tokens added per meter period."),
+            Field("separate", 30, 1, RW, "0: RATE and BURST hold for reads and writes together. 1: for reads alone."),
+            Field("limited", 31, 1, RW, "0: no limit of writes alone. Without effect unless `separate` is set."),
+            stored=True,
+        ),
+        _register(
+            "WRITE_BURST",
+            0x10,
+            "Depth of the token bucket of writes; 0 stops the writes of a slice that has a limit of them.",
+            Field("beats", 0, 16, RW, "Beats."),
+            stored=True,
+        ),
+    ]
 
 
 def _counters() -> list[Register]:

@@ -72,6 +72,8 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "ordering": plan.ordering,
             "isolation": plan.isolation,
             "chunk": plan.chunk,
+            "budgets": plan.budgets,
+            "slice_outstanding": plan.slice_outstanding,
             "fault_log": plan.fault_log,
             "clock": plan.clock,
             "scrub_beats": SCRUB_BEATS,

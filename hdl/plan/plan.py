@@ -20,6 +20,9 @@ FRACTION_BITS = 8
 AHEAD = 64
 """Beats of reads that a target is asked for ahead of those it has given, unless the card says otherwise."""
 
+SEEN = 6
+"""Cycles after which a request that leaves its ingress is looked at where its slice's outstanding ones are limited."""
+
 LANE_WIDTHS = (1, 2, 4, 8, 16)
 """Link widths of PCI Express that the lane switch offers (PCI Express Base Specification, section 4.2: Link Widths)."""
 
@@ -117,6 +120,8 @@ class Plan:
     ordering: str
     isolation: str
     chunk: int
+    budgets: str
+    slice_outstanding: bool
     fault_log: int
     clock: int
     lanes: int
@@ -173,6 +178,11 @@ class Plan:
     def strict(self) -> bool:
         """Whether nothing enters the fabric unless its destination has promised to take it."""
         return self.isolation == "strict"
+
+    @property
+    def separate_budgets(self) -> bool:
+        """Whether a slice can have a budget of its own for writes."""
+        return self.budgets == "separate"
 
     @property
     def slot_bits(self) -> int:

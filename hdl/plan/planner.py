@@ -188,6 +188,8 @@ def elaborate(config: CardConfig) -> Plan:
         ordering=fabric.ordering,
         isolation=fabric.isolation,
         chunk=fabric.chunk,
+        budgets=fabric.budgets,
+        slice_outstanding=fabric.slice_outstanding,
         fault_log=fabric.fault_log,
         clock=fabric.clock,
         lanes=pcie.lanes if pcie else 0,

@@ -6,6 +6,7 @@ from typing import Any
 
 from ram import Card as CardDescription
 from ram import Inventory
+from ram.budgets import DIRECTIONS, limit_of
 from ram.inventory import Place
 
 from .card import Card
@@ -92,7 +93,8 @@ def owners(description: CardDescription, inventory: Inventory) -> dict[str, Any]
                     "rights": "rw" if rights == "read-write" else "ro", "window": place * fabric.granule,
                 })  # fmt: skip
                 place += extent.granules
-        limit = owner.qos.limit
+        limits = [limit_of(owner.qos, direction) for direction in DIRECTIONS]
+        limit = None if None in limits else max(each or 0 for each in limits)
         result[str(owner.index)] = {
             "name": owner.name,
             "tenant": owner.tenant,

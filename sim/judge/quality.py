@@ -91,8 +91,9 @@ def measure(manifest: dict[str, Any], result: Result, kind: str = "qos") -> list
                 return contracts[number, name].possible(at, at)[-1]
 
             unit = fabric["budget_period"] << fabric["budget_fraction_bits"]
-            limit = held("rate") / unit if held("limited") else None
-            burst[number] = held("beats")
+            plane = "write_" if what.get("write") and held("separate") else ""
+            limit = held(f"{plane}rate") / unit if held(f"{plane}limited") else None
+            burst[number] = held(f"{plane}beats")
             share = beats.get(number, 0) / max(1, end - begin)
             measured.shares.append(Share(number, share, limit, held("class")))
         judge_shares(measured, fabric["patience"], burst)

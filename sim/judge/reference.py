@@ -100,7 +100,8 @@ class Reference:
     snapshots : list of int
         Cycles in which the counters were copied.
     contracts : dict
-        By slice and name (``class``, ``rate``, ``limited``, ``beats``): its history.
+        By slice and name (``class``, ``rate``, ``limited``, ``beats``, ``separate``, ``write_rate``, ``write_limited``,
+        ``write_beats``): its history.
     """
 
     def __init__(self, manifest: dict[str, Any], trace: Trace, findings: Findings) -> None:
@@ -160,6 +161,10 @@ class Reference:
             case "slice", index, ("QOS" | "RATE" | "BURST"):
                 for name, value in access.fields.items():
                     self.contracts[index, name].change(value, access.begin, settled)
+            case "slice", index, ("WRITE_RATE" | "WRITE_BURST"):
+                for name, value in access.fields.items():
+                    own = name if name == "separate" else f"write_{name}"
+                    self.contracts[index, own].change(value, access.begin, settled)
             case "window", _, "FILL":
                 self._fill(access)
             case "target", index, "REKEY":

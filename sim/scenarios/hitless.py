@@ -146,8 +146,9 @@ def other_contract(setting: Setting, name: str) -> Answer | None:
     fabric = setting.description.fabric
     present = setting.manager.definition(name)
     full = present.qos.limit or fabric.data_bytes * fabric.clock
+    common = {"limit": full // 2, "read_limit": None, "write_limit": None}
     for level in (fabric.classes - 1, 0, present.qos.class_):
-        qos = present.qos.model_copy(update={"class_": level, "limit": full // 2})
+        qos = present.qos.model_copy(update={"class_": level, **common})
         answer = setting.manager.apply(present.model_copy(update={"qos": qos}))
         if answer.ok:
             return answer

@@ -41,7 +41,7 @@ def contenders(setting: Setting, names: tuple[str, ...] = SLICES) -> list[SliceD
 
 
 async def run(setting: Setting) -> None:
-    """Equal contracts, a limit on one, on both, and two classes; reads and then writes."""
+    """Equal contracts, a limit on one, on both, on one's reads or writes alone, two classes; reads and then writes."""
     card, fabric = setting.card, setting.description.fabric
     wanted = contenders(setting)
     await setting.boot()
@@ -66,6 +66,11 @@ async def run(setting: Setting) -> None:
             {left: {"limit": limit(0.25), "burst": burst}, right: {"limit": limit(0.5), "burst": burst}},
         ),
     ]
+    if fabric.budgets == "separate":
+        steps += [
+            (f"reads of {left} are limited to a quarter", {left: {"read_limit": limit(0.25), "burst": burst}}),
+            (f"writes of {left} are limited to a quarter", {left: {"write_limit": limit(0.25), "burst": burst}}),
+        ]
     if highest:
         steps.append((f"{right} has the highest class", {right: {"class": highest}}))
     else:
@@ -83,7 +88,7 @@ async def _saturate(setting: Setting, title: str, *, write: bool) -> None:
     loads = [Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings]
     await cycles(SETTLE_CYCLES)
     target = setting.card.targets[holdings[0].regions[0].target].name
-    with setting.phase(title, what="qos", target=target, slices=[holding.number for holding in holdings]):
+    with setting.phase(title, what="qos", target=target, slices=[holding.number for holding in holdings], write=write):
         await cycles(MEASURE_CYCLES)
     for load in loads:
         await load.stop()

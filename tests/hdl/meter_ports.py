@@ -209,30 +209,43 @@ def random_owners(plan, generator):
     return {context.index: generator.choice((None, *range(plan.slices))) for context in plan.contexts}
 
 
-async def saturate(ctx, meter, initiators, length, cycles):
-    """Let ports send a read in each cycle in which their first context is eligible. Returns the beats of each cycle."""
+async def saturate(ctx, meter, initiators, length, cycles, planes=("read",)):
+    """Let ports send a request in each cycle in which their first context is eligible. Returns the beats of each cycle.
+
+    With several planes the beats are a tuple, one for each of them.
+    """
     beats = []
     for _ in range(cycles):
-        total = 0
-        for i in initiators:
-            sent = eligible(ctx, meter, meter.plan.initiators[i].contexts[0].index)
-            ctx.set(getattr(meter, f"read{i}"), {"sent": sent, "sent_through": 1, "sent_length": length})
-            total += sent * (length + 1)
-        beats.append(total)
+        total = dict.fromkeys(planes, 0)
+        for plane in planes:
+            for i in initiators:
+                sent = eligible(ctx, meter, meter.plan.initiators[i].contexts[0].index, plane)
+                ctx.set(getattr(meter, f"{plane}{i}"), {"sent": sent, "sent_through": 1, "sent_length": length})
+                total[plane] += sent * (length + 1)
+        beats.append(tuple(total.values()) if len(planes) > 1 else total[planes[0]])
         await ctx.tick()
-    for i in initiators:
-        ctx.set(getattr(meter, f"read{i}"), {})
+    for plane in planes:
+        for i in initiators:
+            ctx.set(getattr(meter, f"{plane}{i}"), {})
     return beats
 
 
-def eligible(ctx, meter, context):
-    return ctx.get(getattr(meter, f"eligible{context}"))
+def eligible(ctx, meter, context, plane="read"):
+    return ctx.get(getattr(meter, f"{plane}_eligible{context}"))
 
 
-async def set_contract(ctx, meter, slice_, *, rate, burst, limited=1, qos=0):
-    """Write the registers of a slice, one in each cycle."""
+async def set_contract(ctx, meter, slice_, *, rate, burst, limited=1, qos=0, write=None):
+    """Write the registers of a slice, one in each cycle; `write` is the rate and the burst of writes alone."""
     ctx.set(meter.contract_slice, slice_)
-    for name, value in (("qos", qos), ("rate", limited << 31 | rate), ("burst", burst)):
+    words = [("qos", qos), ("rate", limited << 31 | rate), ("burst", burst)]
+    if meter.plan.separate_budgets:
+        own_rate, own_burst = write or (None, 0)
+        limits = write is not None and own_rate is not None
+        words += [
+            ("write_rate", limits << 31 | (write is not None) << 30 | (own_rate or 0)),
+            ("write_burst", own_burst),
+        ]
+    for name, value in words:
         ctx.set(meter.contract_value, value)
         ctx.set(getattr(meter, f"{name}_write"), 1)
         await ctx.tick()

@@ -1,5 +1,7 @@
 """Budgets are kept and counters are exact, whatever the ports do."""
 
+import dataclasses
+
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 
@@ -179,6 +181,62 @@ def test_bucket_is_exact():
         assert abs(beats - (rotations * rate >> FRACTION_BITS)) <= 1
 
     simulate(meter, bench)
+
+
+SEPARATE = dataclasses.replace(board("mini"), budgets="separate")
+
+
+@pytest.mark.parametrize(
+    ("rate", "write", "shares"),
+    [
+        ((1 << 8, 1), (1 << 9, 16), (1, 2)),
+        ((1 << 8, 1), (None, 0), (1, None)),
+        ((0, 0), (1 << 9, 16), (None, 2)),
+        ((1 << 9, 1), None, (2, 2)),
+    ],
+    ids=["both", "reads", "writes", "together"],
+)
+def test_reads_and_writes_have_a_budget_each(rate, write, shares):
+    """Each plane gets its own rate, to the token, whatever the other one does; or both together one rate."""
+    meter = Meter(SEPARATE)
+    period, rotations, senders = SEPARATE.meter_period, 200, (0, 1)
+    trace = []
+
+    async def bench(ctx):
+        await set_contract(ctx, meter, 3, rate=rate[0], burst=16, limited=rate[1], write=write)
+        await start(ctx, meter, {0: 3, 1: 1, 2: 3})
+        await ctx.tick().repeat(20 * period)
+        trace.extend(await saturate(ctx, meter, senders, 0, rotations * period, planes=("read", "write")))
+
+    simulate(meter, bench)
+    sums = [sum(beats[plane] for beats in trace) for plane in (0, 1)]
+    unseen = len(senders) * (2 * period + SETTLING)
+    free = len(senders) * rotations * period
+    if write is None:
+        assert sums[0] + sums[1] == pytest.approx(rotations * shares[0] + 16, abs=2 * unseen)
+        assert min(sums) > 0.4 * max(sums), "either plane may spend it"
+        return
+    for total, share in zip(sums, shares, strict=True):
+        if share is None:
+            assert total == free, "a plane without a limit does not feel the other's"
+        else:
+            assert total == pytest.approx(rotations * share + 16, abs=unseen)
+
+
+def test_a_plane_without_tokens_does_not_stop_the_other():
+    """Reads that may not go at all leave writes alone, and the other way round; together they stop each other."""
+    meter = Meter(SEPARATE)
+    seen = []
+
+    async def bench(ctx):
+        await start(ctx, meter, {0: 1, 1: 1, 2: 1})
+        for rate, write in (((0, 1), (None, 0)), ((0, 0), (0, 0)), ((0, 1), None), ((0, 0), None)):
+            await set_contract(ctx, meter, 1, rate=rate[0], burst=0, limited=rate[1], write=write)
+            await ctx.tick().repeat(3 * SEPARATE.meter_period + SETTLING)
+            seen.append(tuple({eligible(ctx, meter, c, plane) for c in range(3)} for plane in ("read", "write")))
+
+    simulate(meter, bench)
+    assert seen == [({0}, {1}), ({1}, {0}), ({0}, {0}), ({1}, {1})]
 
 
 def test_longest_latency_starts_anew():

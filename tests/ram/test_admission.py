@@ -1,11 +1,14 @@
 """What the RAM promises, recomputed by hand and by simulating the arbiter's rule."""
 
+# ruff: noqa: E501 (messages stand here in one piece, as the user sees them)
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ram import Card, Manager, SliceDefinition
-from ram.admission import capacity, longest_wait, rate_registers
+from ram.admission import capacity, longest_wait
+from ram.budgets import rate_registers, write_registers
 from ram.definition import Qos
 
 from .conftest import example
@@ -61,6 +64,60 @@ def test_guarantees_are_kept_by_limits(quad: Card) -> None:
         {"slice": "c", "memory": [{"name": "m", "size": "4KiB", "targets": ["bank1"]}]}
     )
     assert manager.apply(elsewhere).ok, "a slice on another memory is not concerned"
+
+
+def test_separate_budgets(quad: Card) -> None:
+    """Reads and writes have registers each; a common limit leaves those of writes as they are after reset."""
+    period, fraction = quad.fabric.budget_period, 1 << quad.fabric.budget_fraction_bits
+    half, quarter = period * fraction // 2, period * fraction // 4
+    both = Qos(read_limit=400_000_000, write_limit=200_000_000, burst=4096)
+    assert (rate_registers(quad, both), write_registers(quad, both)) == ((half, 1, 512), (quarter, 1, 512, 1))
+    reads, writes = Qos(read_limit=400_000_000), Qos(write_limit=400_000_000)
+    assert (rate_registers(quad, reads), write_registers(quad, reads)) == ((half, 1, 256), (0, 0, 0, 1))
+    assert (rate_registers(quad, writes), write_registers(quad, writes)) == ((0, 0, 0), (half, 1, 256, 1))
+    assert write_registers(quad, Qos(limit=400_000_000)) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("card", "qos", "reason", "where"),
+    [
+        ("mini", {"read_limit": "1MB/s"}, "this card has one budget for reads and writes together; give qos.limit", "read_limit"),
+        ("quad", {"limit": "2MB/s", "write_limit": "1MB/s"}, "reads and writes have a common limit; give either limit or write_limit", "write_limit"),
+        ("quad", {"class": 1, "guarantee": "2MB/s", "read_guarantee": "1MB/s"}, "slice 'a' has a guarantee in each direction; give either guarantee or read_guarantee", "read_guarantee"),
+        ("quad", {"class": 1, "limit": "3MB/s", "read_guarantee": "2MB/s", "write_guarantee": "2MB/s"}, "slice 'a' is guaranteed 4MB/s and limited to 3MB/s; a guarantee is at most the limit", "read_guarantee"),
+        ("quad", {"class": 1, "write_limit": "3MB/s", "guarantee": "4MB/s"}, "slice 'a' is guaranteed 4MB/s and limited to 3MB/s; a guarantee is at most the limit", "guarantee"),
+        ("quad", {"read_limit": "1B/s"}, None, "read_limit"),
+        ("mini", {"outstanding": 1}, "this card does not limit the outstanding requests of a slice; leave it out", "outstanding"),
+        ("quad", {"outstanding": 512}, "512 outstanding requests; this card can limit to 1 up to 511", "outstanding"),
+        ("quad", {"write_guarantee": "1MB/s"}, "slice 'a' has class 0, in which the scrubber competes; a guarantee needs class 1 or more", "class"),
+    ],
+)  # fmt: skip
+def test_budgets_that_make_no_sense(request, card: str, qos: dict[str, object], reason: str | None, where: str) -> None:
+    """Each says what would be right, and where it stands."""
+    refused = Manager(request.getfixturevalue(card)).apply(SliceDefinition.model_validate({"slice": "a", "qos": qos}))
+    assert not refused.ok and refused.location == ("qos", where)
+    assert reason is None or refused.reason == reason
+
+
+def test_directions_are_admitted_apart(quad: Card) -> None:
+    """A guarantee of reads asks nothing of the others' writes; a common limit counts in both directions."""
+    manager = Manager(quad)
+    manager.commit(manager.apply(define("a", qos={"class": 1, "read_guarantee": "250MB/s"})))
+    refused = manager.apply(define("b", qos={"write_limit": "1MB/s"}))
+    assert refused.reason == (
+        "slice 'b' uses 'bank0' without a limit, where slice 'a' is guaranteed reads of 250MB/s; "
+        "give 'b' a qos.read_limit of at most 500MB/s"
+    )
+    manager.commit(manager.apply(define("b", qos={"read_limit": "300MB/s"})))
+    assert not manager.apply(define("c", qos={"limit": 200_000_001})).ok
+    manager.commit(manager.apply(define("c", qos={"limit": "200MB/s"})))
+    refused = manager.apply(define("a", qos={"class": 1, "read_guarantee": "250MB/s", "write_guarantee": "1B/s"}))
+    assert "slice 'b' uses 'bank0' without a limit, where slice 'a' is guaranteed writes of" in refused.reason
+    refused = manager.apply(define("d", qos={"read_limit": "1MB/s"}))
+    assert refused.reason == (
+        "at 'bank0' the guarantee of reads of slice 'a' and the limits of b, c, d are 1MB/s more than its 750MB/s; "
+        "lower one of them"
+    )
 
 
 def test_a_borrower_counts(quad: Card) -> None:

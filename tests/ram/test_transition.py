@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from ram import Answer, Card, Compare, ExecutionError, Manager, Operation, SliceDefinition, Wait, Write, execute
+from ram.budgets import write_registers
 from ram.definition import Qos
 
 from .agreement import check_agreement
@@ -233,6 +234,29 @@ def test_a_change_of_contract_touches_that_contract_only(quad: Card) -> None:
     qos = db.qos.model_copy(update={"class_": 2, "limit": 200_000_000})
     order = writes(settle(manager, fake, manager.apply(db.model_copy(update={"qos": qos}))))
     assert order == ["slice.slice1.RATE", "slice.slice1.QOS", "identity.GENERATION"]
+
+
+def test_budgets_apart_and_together_again(quad: Card) -> None:
+    """Contracts of writes alone come with their own registers, and leave none of them behind."""
+    manager, fake = running(quad)
+    db = manager.definition("db")
+    apart = Qos.model_validate({"class": 1, "read_limit": "300MB/s", "write_limit": "100MB/s", "burst": "8KiB"})
+    order = writes(settle(manager, fake, manager.apply(db.model_copy(update={"qos": apart}))))
+    assert order == ["slice.slice1.WRITE_BURST", "slice.slice1.WRITE_RATE", "identity.GENERATION"]
+    assert fake.registers["slice", 1, "WRITE_RATE"] == write_registers(quad, apart)[0] | 3 << 30
+    again = writes(settle(manager, fake, manager.apply(db)))
+    assert again == order and not fake.registers["slice", 1, "WRITE_RATE"]
+
+
+def test_a_limit_of_outstanding_requests_comes_and_goes(quad: Card) -> None:
+    """One register, and zero again when the contract has no limit."""
+    manager, fake = running(quad)
+    db = manager.definition("db")
+    for limit in (12, None):
+        qos = db.qos.model_copy(update={"outstanding": limit})
+        order = writes(settle(manager, fake, manager.apply(db.model_copy(update={"qos": qos}))))
+        assert order == ["slice.slice1.OUTSTANDING", "identity.GENERATION"]
+        assert fake.registers["slice", 1, "OUTSTANDING"] == (limit or 0)
 
 
 def test_nothing_to_do_is_no_operation(quad: Card) -> None:

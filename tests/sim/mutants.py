@@ -184,6 +184,14 @@ STRICT_MUTANTS = (
     Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
     Mutant(
+        "writes go by the budget of reads",
+        "meter",
+        _register("write_eligible0"),
+        "read_eligible0",
+        ("qos",),
+        ("quality",),
+    ),
+    Mutant(
         "drain does not wait for answers",
         r"egress_(read|write)",
         _assign("behind"),
