@@ -1,6 +1,6 @@
 """A small FIFO in distributed RAM."""
 
-from amaranth.hdl import Cat, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -25,7 +25,8 @@ def following(place: Value, *, whole: bool = True) -> Value:
 class Queue(wiring.Component):
     """A FIFO whose `valid` and `ready` are registers and whose payload is an asynchronous read.
 
-    Latency: 1 cycle; a payload per cycle, in and out at once. A payload that comes while `ready` is low is not taken.
+    Latency: 1 cycle, or none with `fall_through`; a payload per cycle, in and out at once. A payload that comes while
+    `ready` is low is not taken.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ class Queue(wiring.Component):
         Entries, a power of two from 2 to 64.
     always_room : bool
         Whoever fills it sees to it that it never overflows: `ready` is constant.
+    fall_through : bool
+        What comes while it is empty is offered in the same cycle.
 
     Members
     -------
@@ -44,8 +47,15 @@ class Queue(wiring.Component):
         Place of the oldest entry, for a memory beside this one that is written in the order of :func:`following`.
     """
 
-    def __init__(self, shape: Shape | data.StructLayout | int, depth: int, *, always_room: bool = False) -> None:
-        self.shape, self.depth, self.always_room = shape, depth, always_room
+    def __init__(
+        self,
+        shape: Shape | data.StructLayout | int,
+        depth: int,
+        *,
+        always_room: bool = False,
+        fall_through: bool = False,
+    ) -> None:
+        self.shape, self.depth, self.always_room, self.fall_through = shape, depth, always_room, fall_through
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
@@ -63,6 +73,7 @@ class Queue(wiring.Component):
         push = Signal()
         pop = Signal()
         full = Signal()
+        stored = Signal()
         write_next = following(write_at)
         read_next = following(self.read_at)
         m.d.comb += [
@@ -73,11 +84,17 @@ class Queue(wiring.Component):
             write.addr.eq(write_at),
             write.data.eq(self.i.payload),
             read.addr.eq(self.read_at),
-            self.o.payload.eq(read.data),
         ]
-        m.d.sync += [
-            self.o.valid.eq(push | (self.o.valid & ~(pop & (read_next == write_at)))),
-        ]
+        more = stored & ~(pop & (read_next == write_at))
+        if self.fall_through:
+            m.d.comb += [
+                self.o.valid.eq(stored | push),
+                Value.cast(self.o.payload).eq(Mux(stored, Value.cast(read.data), Value.cast(self.i.payload))),
+            ]
+            m.d.sync += stored.eq(Mux(push, stored | ~pop, more))
+        else:
+            m.d.comb += [self.o.valid.eq(stored), self.o.payload.eq(read.data)]
+            m.d.sync += stored.eq(push | more)
         if not self.always_room:
             m.d.sync += full.eq(~pop & (full | (push & (write_next == self.read_at))))
         with m.If(push):
@@ -85,5 +102,5 @@ class Queue(wiring.Component):
         with m.If(pop):
             m.d.sync += self.read_at.eq(read_next)
         with m.If(self.clear):
-            m.d.sync += [self.o.valid.eq(0), full.eq(0), self.read_at.eq(0), write_at.eq(0)]
+            m.d.sync += [stored.eq(0), full.eq(0), self.read_at.eq(0), write_at.eq(0)]
         return m

@@ -26,10 +26,14 @@ class Matrix:
         """Whether input i goes before input j."""
         return self.pairs[i, j] if i < j else ~self.pairs[j, i]
 
+    def after(self, i: int, j: int, grant: Value) -> Value:
+        """Whether input i goes before input j when the granted input has gone behind all others."""
+        return (self.pairs[i, j] & ~grant[i]) | grant[j]
+
     def serve(self, m: Module, grant: Value) -> None:
         """Put the granted input behind all others."""
         for (i, j), first in self.pairs.items():
-            m.d.sync += first.eq((first & ~grant[i]) | grant[j])
+            m.d.sync += first.eq(self.after(i, j, grant))
 
 
 class RoundRobin(wiring.Component):
@@ -100,27 +104,32 @@ class Arbiter(wiring.Component):
         m = Module()
         matrix = Matrix(self.inputs)
         inputs = range(self.inputs)
-        ignore_classes = Signal()
+        by_class = self.classes > 1 and self.inputs > 1
         goes_first: dict[tuple[int, int], Value] = {}
-        lower: dict[tuple[int, int], Signal] = {}
         for i, j in matrix.pairs:
-            if self.classes == 1:
-                goes_first[i, j] = matrix.before(i, j)
-                goes_first[j, i] = matrix.before(j, i)
-                continue
-            for a, b in ((i, j), (j, i)):
-                lower[a, b] = Signal(name=f"lower_{a}_{b}")
-                m.d.sync += lower[a, b].eq(self._is_lower(a, b))
-            first = Signal(name=f"goes_first_{i}_{j}")
-            m.d.comb += first.eq(Mux(ignore_classes | ~(lower[i, j] | lower[j, i]), matrix.before(i, j), lower[j, i]))
+            first: Value = Signal(name=f"goes_first_{i}_{j}", init=1) if by_class else matrix.before(i, j)
             goes_first[i, j], goes_first[j, i] = first, ~first
         for i in inputs:
             ahead = [self.request[j] & goes_first[j, i] for j in inputs if j != i]
             m.d.comb += self.grant[i].eq(self.request[i] & self.enable & (~_any(ahead) if ahead else 1))
         matrix.serve(m, self.grant)
-        if self.classes > 1 and self.inputs > 1:
-            self._patience(m, ignore_classes, lower)
+        if by_class:
+            self._by_class(m, matrix, goes_first)
         return m
+
+    def _by_class(self, m: Module, matrix: Matrix, goes_first: dict[tuple[int, int], Value]) -> None:
+        """Who goes first is decided a cycle ahead, so that a grant needs no look at classes."""
+        ignore_classes = Signal()
+        ignore_next = Signal()
+        lower: dict[tuple[int, int], Signal] = {}
+        for i, j in matrix.pairs:
+            for a, b in ((i, j), (j, i)):
+                lower[a, b] = Signal(name=f"lower_{a}_{b}")
+                m.d.comb += lower[a, b].eq(self._is_lower(a, b))
+            alike = ignore_next | ~(lower[i, j] | lower[j, i])
+            m.d.sync += goes_first[i, j].eq(Mux(alike, matrix.after(i, j, self.grant), lower[j, i]))
+        m.d.sync += ignore_classes.eq(ignore_next)
+        self._patience(m, ignore_classes, ignore_next, lower)
 
     def _is_lower(self, a: int, b: int) -> Value:
         with_class = self.inputs - self.classless
@@ -129,25 +138,28 @@ class Arbiter(wiring.Component):
         class_b = getattr(self, f"class{b}")
         return getattr(self, f"class{a}") < class_b if a < with_class else class_b.any()
 
-    def _patience(self, m: Module, ignore_classes: Signal, lower: dict[tuple[int, int], Signal]) -> None:
+    def _patience(
+        self, m: Module, ignore_classes: Signal, ignore_next: Signal, lower: dict[tuple[int, int], Signal]
+    ) -> None:
         """Count grants that passed over a lower class; one cycle later, so that no grant waits for the count."""
         requested = Signal(self.inputs)
         granted = Signal(self.inputs)
+        # A grant goes by what was lower a cycle before it.
+        known = {pair: Signal.like(value, name=f"known_{value.name}") for pair, value in lower.items()}
         was_lower = {pair: Signal.like(value, name=f"was_{value.name}") for pair, value in lower.items()}
         passing = Signal()
         ignoring = Signal()
         due = Signal()
         passed_over = Signal(range(PATIENCE - 1))
         m.d.sync += [requested.eq(self.request), granted.eq(self.grant)]
-        m.d.sync += [was_lower[pair].eq(value) for pair, value in lower.items()]
+        for pair, value in lower.items():
+            m.d.sync += [known[pair].eq(value), was_lower[pair].eq(known[pair])]
         m.d.comb += [
             passing.eq(_any([granted[i] & requested[j] & was_lower[j, i] for i, j in lower])),
             due.eq(passed_over == PATIENCE - 2),  # in the two cycles until it takes effect two more may pass
+            ignore_next.eq(Mux(ignore_classes, ~(self.enable & self.request.any()), due & ~ignoring)),
         ]
-        m.d.sync += [
-            ignoring.eq(ignore_classes & self.grant.any()),
-            ignore_classes.eq(Mux(ignore_classes, ~self.grant.any(), due & ~ignoring)),
-        ]
+        m.d.sync += ignoring.eq(ignore_classes & self.grant.any())
         with m.If(ignoring | (granted.any() & ~passing)):
             m.d.sync += passed_over.eq(0)
         with m.Elif(passing & ~due):

@@ -38,7 +38,9 @@ class Egress(wiring.Component):
         self.plan, self.target, self.write = plan, target, write
         self.gate = Gate(plan, target, write=write)
         self.queues = [ReturnQueue(plan, write=write) for _ in target.initiators]
-        inner = {"o", "source", "decided", "decided_denied", "decided_epoch", "answered", "behind"}
+        inner = {"o", "source", "answered", "behind"} | {
+            name for name in self.gate.signature.members if name.startswith(("stands", "decided"))
+        }
         self.through = {name: member for name, member in self.gate.signature.members.items() if name not in inner}
         self.answer_layout = data.StructLayout({"id": plan.source_bits, "answer": layouts.answer(plan, write=write)})
         scrubs: dict[str, wiring.Member] = {"scrubbed": Out(1), "scrub_error": Out(1)} if self.gate.has_scrubber else {}

@@ -38,7 +38,9 @@ class StrictEgress(wiring.Component):
     def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
         self.plan, self.target, self.write = plan, target, write
         self.gate = Gate(plan, target, write=write)
-        inner = {"o", "source", "decided", "decided_denied", "decided_epoch", "answered", "behind"}
+        inner = {"o", "source", "answered", "behind"} | {
+            name for name in self.gate.signature.members if name.startswith(("stands", "decided"))
+        }
         self.through = {name: member for name, member in self.gate.signature.members.items() if name not in inner}
         self.answer_layout = data.StructLayout({"id": plan.target_id_bits, "answer": layouts.answer(plan, write=write)})
         scrubs: dict[str, wiring.Member] = {"scrubbed": Out(1), "scrub_error": Out(1)} if self.gate.has_scrubber else {}
@@ -109,29 +111,21 @@ class StrictEgress(wiring.Component):
         plan, gate = self.plan, self.gate
         answer = self.answer.payload
         source, slot = answer.id[: plan.source_bits], answer.id[plan.source_bits :]
-        denial = Signal()
-        denied_source = Signal(plan.source_bits)
-        denied_slot = Signal(plan.slot_bits)
         denies = Signal(len(self.target.initiators))
-        m.d.sync += [
-            denial.eq(gate.decided.any() & gate.decided_denied),
-            denied_source.eq(gate.source),
-            denied_slot.eq(gate.o.payload.slot),
-        ]
         taken = Signal()
+        known = Signal(len(self.target.initiators))
         m.d.comb += [
-            self.answer.ready.eq(~denial | (denied_source != source)),
+            denies.eq(gate.decided & gate.decided_denied.replicate(len(denies))),
+            self.answer.ready.eq(~(denies & known).any()),
             taken.eq(self.answer.valid & self.answer.ready),
         ]
-        known = Signal(len(self.target.initiators))
         for n, index in enumerate(self.target.initiators):
             lane = getattr(self, f"lane{n}")
             m.d.comb += [
-                denies[n].eq(denial & (denied_source == index)),
                 known[n].eq(source == index),
                 lane.valid.eq(denies[n] | (self.answer.valid & known[n])),
                 lane.denied.eq(denies[n]),
-                lane.slot.eq(Mux(denies[n], denied_slot, slot)),
+                lane.slot.eq(Mux(denies[n], gate.decided_slot, slot)),
                 lane.answer.eq(answer.answer),
             ]
         if gate.has_scrubber:
@@ -156,9 +150,9 @@ class StrictEgress(wiring.Component):
         by_scrubber = gate.decided[-1] if gate.has_scrubber else 0
         m.d.comb += [
             passes.eq(gate.decided.any() & ~gate.decided_denied & ~by_scrubber),
-            note.en.eq(passes),
+            note.en.eq(gate.stands),  # before it is known whether it passes: nobody else has this ID meanwhile
             note.addr.eq(self.identity),
-            note.data.eq(gate.decided_epoch),
+            note.data.eq(gate.stands_epoch),
             recall.addr.eq(self.answer.payload.id),
         ]
         under_way = []

@@ -86,11 +86,13 @@ class Gate(wiring.Component):
         Requests that have passed.
     w : stream of layouts.write_beat
         Writes only. Offered together with or after its request.
+    stands, stands_epoch : Out(1)
+        The oldest request, which `source` and `o` show, was checked; its epoch.
     decided : Out(one bit per source)
-        The oldest request of the source that was not decided about leaves; `decided_denied` tells how,
-        `decided_epoch` when it was granted.
+        It has left in the cycle before, and was the oldest of this source; `decided_denied` tells how, `decided_epoch`
+        when it was granted, `decided_slot` its slot with strict isolation.
     behind : Out(1)
-        A request of the other epoch has not left.
+        A request of the other epoch has not been decided about, or was in the cycle before.
     fault_valid, fault : Out
         The same for the fault log; the target's own number is left out of it.
     answered : In(1)
@@ -124,9 +126,12 @@ class Gate(wiring.Component):
                 "epoch": In(1),
                 "o": Out(stream.Signature(layouts.request(plan))),
                 "source": Out(plan.source_bits),
+                "stands": Out(1),
+                "stands_epoch": Out(1),
                 "decided": Out(count),
                 "decided_denied": Out(1),
                 "decided_epoch": Out(1),
+                **({"decided_slot": Out(plan.slot_bits)} if plan.strict else {}),
                 "behind": Out(1),
                 "fault_valid": Out(1),
                 "fault": Out(layouts.fault(plan)),
@@ -165,9 +170,10 @@ class Gate(wiring.Component):
         stage_write, stage_read = stage.write_port(), stage.read_port(domain="comb")
         stage_at = Signal(range(DEPTH))
         leave = Signal()
+        left = Signal()
         room = Signal()
-        level = count_between(m, DEPTH, granted, leave, "level")
-        m.d.sync += room.eq(level < HIGH_WATER)
+        level = count_between(m, DEPTH, granted, left, "level")
+        m.d.sync += [left.eq(leave), room.eq(level < HIGH_WATER)]
         with m.If(granted):
             m.d.sync += stage_at.eq(following(stage_at))
         m.d.comb += [
@@ -175,8 +181,10 @@ class Gate(wiring.Component):
             stage_write.addr.eq(stage_at),
             stage_write.data.eq(incoming),
         ]
-        verdict = Signal(verdict_layout)
-        valid = self._verdicts(m, granted, incoming, leave, stage_read.addr, verdict)
+        m.submodules.verdicts = verdicts = Queue(verdict_layout, DEPTH, always_room=True, fall_through=True)
+        self._check(m, granted, incoming, verdicts.i)
+        m.d.comb += [stage_read.addr.eq(verdicts.read_at), verdicts.o.ready.eq(leave)]
+        valid, verdict = verdicts.o.valid, verdicts.o.payload
         denied = verdict.denied
         head = stage_read.data
         request = head.request
@@ -195,9 +203,11 @@ class Gate(wiring.Component):
         m.d.comb += [
             self.o.payload.eq(request),
             self.source.eq(head.source),
-            self.decided_denied.eq(denied),
-            self.decided_epoch.eq(head.epoch),
-            self.behind.eq(valid & (head.epoch != self.epoch)),
+            self.stands.eq(valid),
+            self.stands_epoch.eq(head.epoch),
+            self.behind.eq(
+                (valid & (head.epoch != self.epoch)) | (self.decided.any() & (self.decided_epoch != self.epoch))
+            ),
             self.fault_valid.eq(leave & denied),
             self.fault.kind.eq(Mux(verdict.revoked, REVOKED, KEY)),
             self.fault.write.eq(int(self.write)),
@@ -207,38 +217,16 @@ class Gate(wiring.Component):
             self.fault.owned.eq(1),
             self.fault.address.eq(request.address),
         ]
-        for n, source in enumerate(self.sources):
-            m.d.comb += self.decided[n].eq(leave & (head.source == source))
+        m.d.sync += [
+            *(self.decided[n].eq(leave & (head.source == source)) for n, source in enumerate(self.sources)),
+            self.decided_denied.eq(denied),
+            self.decided_epoch.eq(head.epoch),
+        ]
+        if plan.strict:
+            m.d.sync += self.decided_slot.eq(request.slot)
         return m
 
-    def _verdicts(
-        self, m: Module, granted: Signal, incoming: data.View, leave: Signal, place: Signal, verdict: data.View
-    ) -> Signal:
-        """Verdict about the oldest request and its `place`, from the cycle in which it is made; returns its valid."""
-        m.submodules.verdicts = verdicts = Memory(shape=verdict_layout, depth=DEPTH, init=[])
-        write, read = verdicts.write_port(), verdicts.read_port(domain="comb")
-        waiting = Signal()
-        write_at = Signal(range(DEPTH))
-        read_at = Signal(range(DEPTH))
-        checked = Signal()
-        self._check(m, granted, incoming, checked, write.data)
-        valid = Signal(name="head_valid")
-        m.d.comb += [
-            write.en.eq(checked),
-            write.addr.eq(write_at),
-            read.addr.eq(read_at),
-            place.eq(read_at),
-            verdict.eq(Mux(waiting, read.data, write.data)),
-            valid.eq(waiting | checked),
-        ]
-        m.d.sync += waiting.eq(Mux(checked, waiting | ~leave, waiting & ~(leave & (following(read_at) == write_at))))
-        with m.If(checked):
-            m.d.sync += write_at.eq(following(write_at))
-        with m.If(leave):
-            m.d.sync += read_at.eq(following(read_at))
-        return valid
-
-    def _check(self, m: Module, granted: Signal, incoming: data.View, checked: Signal, verdict: data.View) -> None:
+    def _check(self, m: Module, granted: Signal, incoming: data.View, checked: stream.Interface) -> None:
         """Two cycles for each request, without a stop: key and range of its granule, then the right."""
         plan = self.plan
         granule = Signal(plan.physical_granule_bits)
@@ -259,7 +247,7 @@ class Gate(wiring.Component):
             granule.eq(incoming.request.address >> plan.granule_bits),
             slice_looked.eq(incoming.request.slice),
             trusted_looked.eq(incoming.source == self.sources[-1] if self.has_scrubber else 0),
-            checked.eq(looked),
+            checked.valid.eq(looked),
             slice_checked.eq(slice_looked),
             trusted.eq(trusted_looked),
             key.eq(self._look_up_key(m, incoming.request.address)),
@@ -276,8 +264,8 @@ class Gate(wiring.Component):
             read.addr.eq(key),
             has_right.eq(read.data.bit_select(slice_checked, 1) & (key != KEY_NOBODY)),
             check_pass.eq(trusted | (has_right & ~revoked)),
-            verdict.denied.eq(~check_pass),
-            verdict.revoked.eq(revoked),
+            checked.payload.denied.eq(~check_pass),
+            checked.payload.revoked.eq(revoked),
         ]
 
     def _look_up_key(self, m: Module, address: Value) -> Value:
@@ -336,7 +324,8 @@ class Gate(wiring.Component):
         """A write's data: behind its grant into a queue of its own, then beside its request to the target, or away."""
         count = len(self.sources)
         m.submodules.beats = beats = Queue(layouts.write_beat(self.plan), DEPTH, always_room=True)
-        level = count_between(m, DEPTH, beats.i.valid, beats.o.valid & beats.o.ready, "beats_level")
+        gone = Signal()
+        level = count_between(m, DEPTH, beats.i.valid, gone, "beats_level")
         holder = Signal(count)
         held = Signal()
         held_next = Signal()
@@ -354,6 +343,7 @@ class Gate(wiring.Component):
         m.d.sync += [
             held.eq(held_next),
             holder.eq(Mux(held, holder & held_next.replicate(count), grant & held_next.replicate(count))),
+            gone.eq(beats.o.valid & beats.o.ready),
             beat_room.eq(level < HIGH_WATER),
             may_grant.eq(room & (level < HIGH_WATER) & ~held_next),
         ]

@@ -62,7 +62,7 @@ class ReturnQueue(wiring.Component):
     granted : In(1)
         A request was granted; `note` is taken.
     decided, decided_denied, decided_epoch : In(1)
-        The oldest granted request that was not decided about has left the gate.
+        The oldest granted request that was not decided about has left the gate in the cycle before.
     answer : stream of layouts.answer
     epoch : In(1)
     behind : Out(1)
@@ -91,7 +91,9 @@ class ReturnQueue(wiring.Component):
         m = Module()
         plan = self.plan
         verdict_layout = data.StructLayout({"denied": 1, "epoch": 1})
-        m.submodules.verdicts = verdicts = Queue(verdict_layout, plan.outstanding, always_room=True)
+        m.submodules.verdicts = verdicts = Queue(
+            verdict_layout, plan.outstanding, always_room=True, fall_through=True
+        )
         m.submodules.notes = notes = Memory(shape=layouts.note(plan), depth=plan.outstanding, init=[])
         write_note, read_note = notes.write_port(), notes.read_port(domain="comb")
         note_at = Signal(exact_log2(plan.outstanding))

@@ -131,22 +131,29 @@ class _Gate:
         self.data.append((self.busy[n]["serial"] << 8 | left, left == 1))
         self.beats_left[n] = left - 1
 
-    def leaving(self, ctx):
-        """What leaves must be the oldest that was granted, with the verdict that it deserves."""
+    def told(self, ctx):
+        """What has left in the cycle before must be the oldest that was granted, with the verdict that it deserves."""
         gate = self.gate
         decided = ctx.get(gate.decided)
         if not decided:
-            return
+            return None
         request = self.granted.popleft()
         assert decided == 1 << request["source"]
         denied = request["verdict"] in (KEY, REVOKED)
         assert ctx.get(gate.decided_denied) == denied, request
-        assert ctx.get(gate.fault_valid) == denied
-        if denied:
+        assert request.pop("logged", False) == denied
+        self.seen[{KEY: "key", REVOKED: "revoked"}.get(request["verdict"], request["verdict"])] += 1
+        return request
+
+    def logging(self, ctx):
+        """A denial is told to the fault log as it leaves."""
+        gate = self.gate
+        if ctx.get(gate.fault_valid):
+            request = self.granted[0]
+            request["logged"] = True
             fault = ctx.get(gate.fault)
             assert (fault.kind, fault.slice) == (request["verdict"], request["slice"])
             assert fault.address >> self.plan.granule_bits == request["granule"]
-        self.seen[{KEY: "key", REVOKED: "revoked"}.get(request["verdict"], request["verdict"])] += 1
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -164,6 +171,7 @@ def test_reads(seed):
             answered = owed > 0 and side.random.random() < 0.9
             ctx.set(gate.o.ready, ready)
             ctx.set(gate.answered, answered)
+            side.told(ctx)
             if ctx.get(gate.o.valid):
                 oldest = side.granted[0]
                 assert oldest["verdict"] == "passed", f"{oldest} is offered"
@@ -171,7 +179,7 @@ def test_reads(seed):
                 if ready:
                     owed += oldest["length"] + 1
             owed -= answered
-            side.leaving(ctx)
+            side.logging(ctx)
             side.granting(ctx)
             assert owed <= side.target.ahead + 16 * 4 + 256
             await ctx.tick()
@@ -192,20 +200,20 @@ def test_writes(seed):
             side.drive(ctx, cycle)
             ctx.set(gate.o.ready, side.random.random() < 0.7)
             ctx.set(gate.w.ready, side.random.random() < 0.8)
+            if left := side.told(ctx):
+                beats = [side.data.popleft() for _ in range(left["length"] + 1)]
+                passed = left["verdict"] in ("passed", "trusted")
+                assert len(addresses) == passed
+                assert [(beat.data, beat.last) for beat in data] == (beats if passed else [])
+                addresses.clear()
+                data.clear()
             oldest = side.granted[0] if side.granted else None
             for offered, taken, what in ((gate.o, addresses, "address"), (gate.w, data, "data")):
                 if ctx.get(offered.valid):
                     assert oldest["verdict"] in ("passed", "trusted"), f"{what} of {oldest} is offered"
                     if ctx.get(offered.ready):
                         taken.append(ctx.get(offered.payload))
-            if ctx.get(gate.decided):
-                beats = [side.data.popleft() for _ in range(oldest["length"] + 1)]
-                passed = oldest["verdict"] in ("passed", "trusted")
-                assert len(addresses) == passed
-                assert [(beat.data, beat.last) for beat in data] == (beats if passed else [])
-                addresses.clear()
-                data.clear()
-            side.leaving(ctx)
+            side.logging(ctx)
             side.granting(ctx)
             await ctx.tick()
 

@@ -112,7 +112,7 @@ MUTANTS = (
     Mutant("whole target revoked", "gate", _assign("in_range"), "1'h1", ("hitless",), ("hitless_sharing",)),
     Mutant("unlogged denial", "gate", _assign("fault_valid"), "1'h0", ("isolation",), ("faults",)),
     Mutant("everybody is trusted", "gate", _register("trusted"), "1'h1", ("isolation",), ("isolation",)),
-    Mutant("denial is not told", "gate", _assign("decided_denied"), "1'h0", ("isolation",), ("completed",)),
+    Mutant("denial is not told", "gate", _register("decided_denied"), "1'h0", ("isolation",), ("completed",)),
     Mutant("burst cut short", "gate", _assign("held_next"), "1'h0", ("bring_up",), ("completed",)),
     # On the way back.
     Mutant(
@@ -170,7 +170,7 @@ MUTANTS = (
         ("qos",),
         ("quality",),
     ),
-    Mutant("classes are ignored", "arbiter", _assign(r"goes_first_0_1"), "first_0_1", ("qos",), ("quality",)),
+    Mutant("classes are ignored", "arbiter", _register(r"goes_first_0_1"), "first_0_1", ("qos",), ("quality",)),
     Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
     Mutant("wrong slice at the target", "", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
     Mutant("strobes are ignored", "", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
@@ -199,7 +199,7 @@ STRICT_MUTANTS = (
         ("isolation",),
         ("revocation",),
     ),
-    Mutant("denial is lost", r"egress_(read|write)", _register("denial"), "1'h0", ("isolation",), ("completed",)),
+    Mutant("denial is lost", "gate", _register("decided_denied"), "1'h0", ("isolation",), ("completed",)),
     Mutant(
         "answer beside a denial is lost",
         r"egress_(read|write)",

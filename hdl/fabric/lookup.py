@@ -1,0 +1,164 @@
+"""Whose is a request, where does its window lead, and is it a legal burst? The way in of every ingress."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..bus.queue import Queue
+from ..plan.plan import Initiator, Plan, bits_for
+from . import layouts
+from .burst_check import BurstCheck
+from .ports import fill_members, owner_members
+
+WAITING = 4
+"""Requests that can stand between the port and the window's answer."""
+
+
+def entry_layout(plan: Plan) -> data.StructLayout:
+    """What a window holds for one plane: the one-hot target, already masked by permission and connectivity."""
+    return data.StructLayout({"target": len(plan.targets), "nowhere": 1, "granule": plan.physical_granule_bits})
+
+
+class Lookup(wiring.Component):
+    """Context to slice, window look-up, burst check. One each for the reads and the writes of a port.
+
+    Latency: an accepted request has its answer in the next cycle; a request per cycle.
+
+    Members
+    -------
+    i : stream of an AXI address beat
+    clear : In(1)
+        Drops what has been accepted: the initiator is in reset.
+    slice{n}, owned{n}, class{n}, eligible{n} : In
+        Owner of context n, its class, and whether it has budget.
+    fill_enable, fill_context, fill_granule, fill_entry : In
+        Write port of the window.
+    valid : Out(1)
+        There is a request that has its answer: all below is about it.
+    next : In(1)
+        It goes on.
+    request : Out(layouts.address)
+    entry : Out(entry_layout)
+        What the window says, straight from the block RAM: it comes late in the cycle. An entry never written leads
+        nowhere.
+    context, slice, request_class : Out
+        Its context and what that has.
+    owned, eligible : Out(1)
+        Whether the context has a slice, and budget.
+    legal, accepted : Out(1)
+        Whether the burst is legal, and nothing but the window can be against it.
+    """
+
+    def __init__(self, plan: Plan, initiator: Initiator, *, write: bool) -> None:
+        self.plan, self.initiator, self.write = plan, initiator, write
+        super().__init__(
+            {
+                "i": In(stream.Signature(layouts.address(plan))),
+                "clear": In(1),
+                **owner_members(plan, initiator),
+                **fill_members(plan),
+                "valid": Out(1),
+                "next": In(1),
+                "request": Out(layouts.address(plan)),
+                "entry": Out(entry_layout(plan)),
+                "context": Out(plan.user_bits),
+                "slice": Out(plan.slice_bits),
+                "request_class": Out(plan.class_bits),
+                "owned": Out(1),
+                "eligible": Out(1),
+                "legal": Out(1),
+                "accepted": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self.plan
+        granule_bits, contexts = plan.granule_bits, len(self.initiator.contexts)
+
+        # A request waits in `fields` until it goes on, and in `indices` if it cannot be looked up at once: the window's
+        # address comes straight from the port if nobody waits.
+        index_layout = data.StructLayout({"granule": plan.window_bits, "context": plan.user_bits})
+        m.submodules.fields = fields = Queue(layouts.address(plan), WAITING)
+        m.submodules.indices = indices = Queue(index_layout, WAITING)
+        accepted = Signal()
+        moves = Signal()
+        arriving = Signal(index_layout)
+        index = Signal(index_layout)
+        m.d.comb += [
+            self.i.ready.eq(fields.i.ready),
+            accepted.eq(self.i.valid & self.i.ready),
+            fields.i.valid.eq(self.i.valid),
+            fields.i.payload.eq(self.i.payload),
+            fields.o.ready.eq(self.next),
+            fields.clear.eq(self.clear),
+            arriving.granule.eq(self.i.payload.addr >> granule_bits),
+            arriving.context.eq(self.i.payload.user),
+            indices.i.valid.eq(accepted & (indices.o.valid | ~moves)),
+            indices.i.payload.eq(arriving),
+            indices.o.ready.eq(moves),
+            indices.clear.eq(self.clear),
+            index.eq(Mux(indices.o.valid, indices.o.payload.as_value(), arriving.as_value())),
+            moves.eq(~self.valid | self.next),
+        ]
+        with m.If(moves):
+            m.d.sync += self.valid.eq((indices.o.valid | accepted) & ~self.clear)
+        with m.If(self.clear):
+            m.d.sync += self.valid.eq(0)
+        self._window(m, index, moves)
+
+        request = self.request
+        known = Signal()
+        if contexts > 1:
+            m.d.comb += [self.context.eq(request.user), known.eq(request.user < contexts)]
+        else:
+            m.d.comb += known.eq(1)  # AxUSER of a port without contexts is not looked at: context stays 0.
+        m.submodules.burst_check = check = BurstCheck(plan)
+        m.d.comb += [
+            request.eq(fields.o.payload),
+            self.slice.eq(self.of_context("slice", self.context)),
+            self.request_class.eq(self.of_context("class", self.context)),
+            self.eligible.eq(self.of_context("eligible", self.context)),
+            self.owned.eq(known & self.of_context("owned", self.context)),
+            check.address.eq(request.addr[:12]),
+            check.length.eq(request.len),
+            check.size.eq(request.size),
+            check.burst.eq(request.burst),
+            self.legal.eq(check.legal),
+            self.accepted.eq(self.owned & self.legal & ((request.addr >> granule_bits) < plan.window_granules)),
+        ]
+        return m
+
+    def of_context(self, what: str, context: Value) -> Value:
+        """What is known of a context: its `owned`, `slice`, `class` or `eligible`."""
+        values = [getattr(self, f"{what}{n}") for n in range(len(self.initiator.contexts))]
+        return values[0] if len(values) == 1 else Array(values)[context]
+
+    def _window(self, m: Module, index: data.View, enable: Signal) -> None:
+        """The window: a block RAM; answers one cycle after `enable`."""
+        plan, targets = self.plan, len(self.plan.targets)
+        contexts = len(self.initiator.contexts)
+        granule_bits = (plan.window_granules - 1).bit_length()
+        depth = max(2, plan.window_granules << (bits_for(contexts) if contexts > 1 else 0))
+        empty = {"nowhere": 1}
+        m.submodules.window = window = Memory(shape=entry_layout(plan), depth=depth, init=[empty] * depth)
+        fill, lookup = window.write_port(), window.read_port()
+        permitted = self.fill_entry.writable if self.write else self.fill_entry.readable
+        reachable = sum(1 << target for target in self.initiator.targets)
+        target = Signal(targets, name="fill_target")
+
+        def address(context: Value, granule: Value) -> Value:
+            return Cat(granule[:granule_bits], context[: bits_for(contexts)] if contexts > 1 else Const(0, 0))
+
+        m.d.comb += [
+            target.eq(self.fill_entry.target & reachable & permitted.replicate(targets)),
+            fill.en.eq(self.fill_enable),
+            fill.addr.eq(address(self.fill_context, self.fill_granule)),
+            fill.data.target.eq(target),
+            fill.data.nowhere.eq(~target.any()),
+            fill.data.granule.eq(self.fill_entry.granule),
+            lookup.addr.eq(address(index.context, index.granule)),
+            lookup.en.eq(enable),
+            self.entry.eq(lookup.data),
+        ]
