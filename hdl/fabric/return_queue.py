@@ -91,9 +91,7 @@ class ReturnQueue(wiring.Component):
         m = Module()
         plan = self.plan
         verdict_layout = data.StructLayout({"denied": 1, "epoch": 1})
-        m.submodules.verdicts = verdicts = Queue(
-            verdict_layout, plan.outstanding, always_room=True, fall_through=True
-        )
+        m.submodules.verdicts = verdicts = Queue(verdict_layout, plan.outstanding, always_room=True, fall_through=True)
         m.submodules.notes = notes = Memory(shape=layouts.note(plan), depth=plan.outstanding, init=[])
         write_note, read_note = notes.write_port(), notes.read_port(domain="comb")
         note_at = Signal(exact_log2(plan.outstanding))
