@@ -10,10 +10,13 @@ from .bus import axi
 from .fabric.egress import Egress
 from .fabric.egress_strict import StrictEgress
 from .fabric.ingress_read import IngressRead
+from .fabric.ingress_strict import StrictIngress
 from .fabric.ingress_write import IngressWrite
 from .plan.plan import Plan
 
 AnyEgress = Egress | StrictEgress
+AnyRead = IngressRead | StrictIngress
+AnyWrite = IngressWrite | StrictIngress
 ADDRESS_FIELDS = ("id", "addr", "len", "size", "burst", "lock", "cache", "prot", "user")
 
 
@@ -57,7 +60,7 @@ class _Port:
         return getattr(self._top, f"{self._name}_{key}")
 
 
-def connect_initiator(m: Module, top: wiring.Component, name: str, read: IngressRead, write: IngressWrite) -> None:
+def connect_initiator(m: Module, top: wiring.Component, name: str, read: AnyRead, write: AnyWrite) -> None:
     """Between an initiator's AXI signals and its ingress."""
     port = _Port(top, name)
     for channel, stream in (("ar", read.address), ("aw", write.address)):

@@ -44,9 +44,10 @@ class FaultLog(wiring.Component):
     A source hands over a denial in one cycle and is not asked to wait, so what does not fit is counted: every denial is
     either in the log or in `lost`. A source has room for one denial; the collector moves one in each cycle, and passes
     over no source more than twice for another one. So a denial is lost if the log is full, or if its source's last one
-    is still waiting for others.
+    came in the cycle before or is still waiting for others.
 
-    Latency: a denial in cycle 0 is in the log in cycle 2 if no other source waits, or is in `lost` by cycle 3.
+    Latency: a denial in cycle 0 is in the log in cycle 3 if no other source waits, or is in `lost` by cycle 3. A source
+    tells late in its cycle whether it denies, so nothing but a register waits for it.
 
     Parameters
     ----------
@@ -119,28 +120,29 @@ class FaultLog(wiring.Component):
         """
         count = len(self.sources)
         valid = Signal(count)
+        arrived = Signal(count)
         waiting = Signal(count)
         batch = Signal(count)
         in_batch = Signal()
         candidates = Signal(count)
         pool = Signal(count)
         chosen = Signal(count)
-        # The turn of the next cycle is chosen now, among what will be waiting then: so one source can deny in every
-        # cycle, and the wide part of the log works from registers.
+        # The turn of the next cycle is chosen now, so that the wide part of the log works from registers.
         m.d.comb += [
             *(valid[n].eq(getattr(self, f"source{n}").valid) for n in range(count)),
-            candidates.eq(valid | (waiting & ~taken)),
+            candidates.eq(arrived | (waiting & ~taken)),
             pool.eq(Mux(in_batch, batch, candidates)),
             chosen.eq(pool & -pool),
-            room.eq(~waiting | taken),
+            room.eq(~(arrived | waiting) | taken),
         ]
         m.d.sync += [
             taken.eq(chosen),
             any_taken.eq(pool.any()),
             batch.eq(pool & ~chosen),
             in_batch.eq((pool & ~chosen).any()),
+            arrived.eq(valid & room),
             waiting.eq(candidates),
-            dropped.eq(valid & waiting & ~taken),
+            dropped.eq(valid & ~room),
         ]
 
     def _collect(self, m: Module, taken: Signal, room: Signal) -> data.View:

@@ -48,9 +48,9 @@ class Collect(wiring.Component):
     lane{t} : In(layouts.lane)
         From target t.
     info : In(info_layout), info_slot, info_write : In
-        What is known of the request that asks.
-    denied : In(1)
-        It is denied by the ingress.
+        What is known of a request that enters.
+    denied : In(1), denied_slot : In
+        The ingress denies the request of this slot, which entered before this cycle.
     clears, clears_slot, blocked, chain, chain_slot, picked, picked_slot, picked_id, freed, freed_slot
         See :class:`hdl.fabric.slots.Slots`.
     o : stream of {id, answer}
@@ -68,6 +68,7 @@ class Collect(wiring.Component):
                 "info_slot": In(slot),
                 "info_write": In(1),
                 "denied": In(1),
+                "denied_slot": In(slot),
                 "clears": In(1),
                 "clears_slot": In(slot),
                 "blocked": In(plan.outstanding),
@@ -102,7 +103,7 @@ class Collect(wiring.Component):
         leaves = Signal()
         m.d.comb += [
             getattr(pick, f"done{targets}").eq(self.denied),
-            getattr(pick, f"done{targets}_slot").eq(self.info_slot),
+            getattr(pick, f"done{targets}_slot").eq(self.denied_slot),
             pick.blocked.eq(self.blocked),
             pick.chain.eq(self.chain),
             pick.chain_slot.eq(self.chain_slot),

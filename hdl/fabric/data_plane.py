@@ -1,10 +1,12 @@
 """The data plane: every ingress, the switch, every egress. What it obeys comes from the control plane."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..axi_ports import AnyEgress, axi_members, connect_initiator, connect_target
+from ..axi_ports import AnyEgress, AnyRead, AnyWrite, axi_members, connect_initiator, connect_target
 from ..plan.plan import Initiator, Plan, Target
 from . import layouts
 from .egress import Egress
@@ -12,6 +14,7 @@ from .egress_strict import StrictEgress
 from .epochs import Epochs
 from .gate import guard_members
 from .ingress_read import IngressRead
+from .ingress_strict import StrictIngress
 from .ingress_write import IngressWrite
 from .ports import fill_members, owner_members
 
@@ -89,8 +92,11 @@ class DataPlane(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self.plan
-        reads = [IngressRead(plan, port) for port in plan.initiators]
-        writes = [IngressWrite(plan, port) for port in plan.initiators]
+        reads: list[AnyRead] = []
+        writes: list[AnyWrite] = []
+        for port in plan.initiators:
+            reads.append(StrictIngress(plan, port, write=False) if plan.strict else IngressRead(plan, port))
+            writes.append(StrictIngress(plan, port, write=True) if plan.strict else IngressWrite(plan, port))
         kind = StrictEgress if plan.strict else Egress
         egress_reads = [kind(plan, target, write=False) for target in plan.targets]
         egress_writes = [kind(plan, target, write=True) for target in plan.targets]
@@ -109,7 +115,7 @@ class DataPlane(wiring.Component):
         return m
 
     def _connect_switch(
-        self, m: Module, target: Target, egress: AnyEgress, ingresses: list[IngressRead] | list[IngressWrite]
+        self, m: Module, target: Target, egress: AnyEgress, ingresses: Sequence[AnyRead | AnyWrite]
     ) -> None:
         """The crossbar: wires only; each target's gate arbitrates."""
         t = target.index
@@ -117,23 +123,25 @@ class DataPlane(wiring.Component):
             ingress = ingresses[source]
             m.d.comb += [
                 egress.request_valid[n].eq(ingress.request_valid[t]),
-                ingress.request_ready[t].eq(egress.request_ready[n]),
                 getattr(egress, f"request{n}").eq(ingress.request),
                 getattr(egress, f"class{n}").eq(ingress.request_class),
             ]
-            if isinstance(ingress, IngressWrite):
+            if egress.write:
                 m.d.comb += [
                     getattr(egress, f"beat{n}").eq(ingress.beat),
-                    egress.beat_valid[n].eq(ingress.beat_valid),
+                    egress.beat_valid[n].eq(ingress.beat_valid[t] if self.plan.strict else ingress.beat_valid),
                     ingress.beat_ready[t].eq(egress.beat_ready[n]),
                 ]
-            if self.plan.strict:
+            if isinstance(ingress, StrictIngress):
                 m.d.comb += getattr(ingress, f"lane{t}").eq(getattr(egress, f"lane{n}"))
             else:
-                m.d.comb += getattr(egress, f"note{n}").eq(ingress.note)
+                m.d.comb += [
+                    ingress.request_ready[t].eq(egress.request_ready[n]),
+                    getattr(egress, f"note{n}").eq(ingress.note),
+                ]
                 wiring.connect(m, getattr(egress, f"return{n}"), getattr(ingress, f"return{t}"))
 
-    def _connect_ingress(self, m: Module, port: Initiator, read: IngressRead, write: IngressWrite) -> None:
+    def _connect_ingress(self, m: Module, port: Initiator, read: AnyRead, write: AnyWrite) -> None:
         control = getattr(self, port.name)
         for name, plane in zip(PLANES, (read, write), strict=True):
             m.d.comb += [

@@ -18,7 +18,7 @@ class StrictEgress(wiring.Component):
     slot, which has room for it. A denial takes the place of a beat. The target is held for a cycle only if a denial and
     an answer are for the same initiator.
 
-    Latency at no load: a request that asks is offered to the target 3 cycles later; an answer passes combinationally.
+    Latency at no load: a request that comes is offered to the target 3 cycles later; an answer passes combinationally.
 
     Members
     -------
@@ -91,7 +91,7 @@ class StrictEgress(wiring.Component):
             queue.i_request.eq(getattr(self, f"request{n}")),
             queue.i_class.eq(getattr(self, f"class{n}")),
             queue.i_valid.eq(self.request_valid[n]),
-            self.request_ready[n].eq(queue.i_ready),
+            self.request_ready[n].eq(1),
             getattr(gate, f"request{n}").eq(queue.o_request),
             getattr(gate, f"class{n}").eq(queue.o_class),
             gate.request_valid[n].eq(queue.o_valid),

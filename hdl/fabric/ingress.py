@@ -1,4 +1,4 @@
-"""What both planes of an ingress do around their own way of sending: the way in, denials, delivery, accounts."""
+"""What both planes of an ingress without strict isolation do around their own way of sending."""
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -7,18 +7,11 @@ from amaranth.lib.wiring import In, Out
 from ..bus.queue import Queue
 from ..plan.plan import Initiator, Plan
 from . import layouts
-from .collect import Collect, answer_layout
+from .collect import answer_layout
 from .deliver import Deliver
 from .ports import fill_members, ingress_members, owner_members, pass_members
 from .return_queue import way_back
-from .slots import Slots
 from .translate import Translate
-
-PICKED = ("picked", "picked_slot", "picked_id")
-FREED = ("freed", "freed_slot")
-CHAINED = ("blocked", "chain", "chain_slot")
-CLEARED = ("clears", "clears_slot")
-"""Members by which :class:`Slots` and :class:`Collect` know of each other."""
 
 
 class Ingress(wiring.Component):
@@ -38,7 +31,7 @@ class Ingress(wiring.Component):
     note : Out(layouts.note)
         Goes with it.
     return{t} : In(way_back)
-        From target t. With strict isolation it is lane{t} : In(layouts.lane).
+        From target t.
     and the members of :func:`hdl.fabric.ports.ingress_members`
     """
 
@@ -47,10 +40,6 @@ class Ingress(wiring.Component):
     ) -> None:
         self.plan, self.initiator, self.write = plan, initiator, write
         targets = len(plan.targets)
-        if plan.strict:
-            back = {f"lane{t}": In(layouts.lane(plan, write=write)) for t in range(targets)}
-        else:
-            back = {f"return{t}": In(way_back(plan, write=write)) for t in range(targets)}
         super().__init__(
             {
                 "address": In(stream.Signature(layouts.address(plan))),
@@ -59,7 +48,7 @@ class Ingress(wiring.Component):
                 "request_class": Out(plan.class_bits),
                 "request_valid": Out(targets),
                 "request_ready": In(targets),
-                **back,
+                **{f"return{t}": In(way_back(plan, write=write)) for t in range(targets)},
                 "note": Out(layouts.note(plan)),
                 **ingress_members(plan, initiator),
                 **(members or {}),
@@ -85,10 +74,7 @@ class Ingress(wiring.Component):
         denied_here = Signal()
         self._send(m, translate, begins, denied_here)
         m.d.comb += translate.begins.eq(begins)
-        if plan.strict:
-            self._collect(m, translate, denied_here)
-        else:
-            self._receive(m, translate, denied_here)
+        self._receive(m, translate, denied_here)
 
         fault, events, request, note = self.fault, self.events, translate.request, translate.note
         m.d.comb += [
@@ -100,10 +86,10 @@ class Ingress(wiring.Component):
             fault.owned.eq(translate.owned),
             fault.address.eq(translate.origin),
             events.accepted.eq(translate.i.valid & translate.i.ready),
-            events.entered.eq(translate.enters_first),
+            events.entered.eq(translate.enters),
             events.dropped.eq(self.isolate),
             events.sent.eq(begins),
-            events.sent_first.eq(translate.first if plan.strict else 1),
+            events.sent_first.eq(1),
             events.sent_through.eq(~translate.deny),
             events.sent_owned.eq(translate.owned),
             events.sent_context.eq(request.context),
@@ -116,46 +102,6 @@ class Ingress(wiring.Component):
     def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal) -> None:
         """Drive `request_valid` and `translate.leave`; say when a request begins to leave, and is denied here whole."""
         raise NotImplementedError
-
-    def _collect(self, m: Module, translate: Translate, denied_here: Signal) -> None:
-        """With strict isolation: what comes back goes to its slot, and from there to the initiator."""
-        plan = self.plan
-        m.submodules.slots = slots = Slots(plan)
-        m.submodules.collect = collect = Collect(plan, write=self.write)
-        note, info = translate.note, collect.info
-        m.d.comb += [
-            slots.enter.eq(translate.enters),
-            slots.id.eq(note.id),
-            translate.room.eq(slots.room),
-            translate.slot.eq(slots.slot),
-            translate.idle.eq(slots.idle),
-            *(getattr(slots, name).eq(getattr(collect, name)) for name in (*PICKED, *FREED)),
-            *(getattr(collect, name).eq(getattr(slots, name)) for name in (*CHAINED, *CLEARED)),
-            *(getattr(collect, f"lane{t}").eq(getattr(self, f"lane{t}")) for t in range(len(plan.targets))),
-            info.id.eq(note.id),
-            info.context.eq(note.context),
-            info.owned.eq(translate.owned),
-            info.length.eq(note.length),
-            info.first.eq(translate.first),
-            info.final.eq(translate.final),
-            info.lane.eq(translate.ask_target),
-            collect.info_slot.eq(slots.slot),
-            collect.info_write.eq(translate.valid),
-            collect.denied.eq(denied_here),
-            self.o.valid.eq(collect.o.valid & ~self.isolate),
-            self.o.payload.eq(collect.o.payload),
-            collect.o.ready.eq(self.o.ready | self.isolate),
-            translate.done.eq(collect.done),
-            translate.done_context.eq(collect.done_info.context),
-            translate.done_owned.eq(collect.done_info.owned),
-        ]
-        m.d.sync += [
-            self.events.done.eq(collect.done),
-            self.events.done_owned.eq(collect.done_info.owned),
-            self.events.done_context.eq(collect.done_info.context),
-            self.events.done_denied.eq(collect.done_denied),
-            self.events.done_ticket.eq(Cat(collect.freed_slot, collect.done_info.id)),
-        ]
 
     def _receive(self, m: Module, translate: Translate, denied_here: Signal) -> None:
         """Deliver what comes back."""

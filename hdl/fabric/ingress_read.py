@@ -1,4 +1,4 @@
-"""Where reads enter the fabric."""
+"""Where reads enter the fabric without strict isolation."""
 
 from amaranth.hdl import Module, Signal
 

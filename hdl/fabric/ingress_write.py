@@ -1,17 +1,15 @@
-"""Where writes enter the fabric."""
+"""Where writes enter the fabric without strict isolation."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from ..bus.queue import Queue
 from ..plan.plan import Initiator, Plan
 from . import layouts
 from .ingress import Ingress
+from .steer import BEATS, write_layout
 from .translate import Translate
-
-BEATS = 16
-"""Beats of data that can wait in front of the switch; distributed RAM comes 16 deep."""
 
 
 class IngressWrite(Ingress):
@@ -29,9 +27,8 @@ class IngressWrite(Ingress):
     """
 
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
-        self.w_layout = data.StructLayout({"data": plan.data_width, "strb": plan.data_bytes})
         members = {
-            "w": In(stream.Signature(self.w_layout)),
+            "w": In(stream.Signature(write_layout(plan))),
             "beat": Out(layouts.write_beat(plan)),
             "beat_valid": Out(1),
             "beat_ready": In(len(plan.targets)),
@@ -39,7 +36,7 @@ class IngressWrite(Ingress):
         super().__init__(plan, initiator, write=True, members=members)
 
     def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal) -> None:
-        m.submodules.beats = beats = Queue(self.w_layout, BEATS)
+        m.submodules.beats = beats = Queue(write_layout(self.plan), BEATS)
         available = Signal()
         started = Signal()
         sent = Signal()

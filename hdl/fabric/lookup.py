@@ -6,11 +6,13 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..bus.queue import Queue
+from ..plan.blocks import FAULT_KINDS
 from ..plan.plan import Initiator, Plan, bits_for
 from . import layouts
 from .burst_check import BurstCheck
 from .ports import fill_members, owner_members
 
+NO_SLICE, WINDOW, BURST = (FAULT_KINDS.index(kind) for kind in ("no_slice", "window", "burst"))
 WAITING = 4
 """Requests that can stand between the port and the window's answer."""
 
@@ -30,7 +32,7 @@ class Lookup(wiring.Component):
     i : stream of an AXI address beat
     clear : In(1)
         Drops what has been accepted: the initiator is in reset.
-    slice{n}, owned{n}, class{n}, eligible{n} : In
+    and the members of :func:`hdl.fabric.ports.owner_members` : In
         Owner of context n, its class, and whether it has budget.
     fill_enable, fill_context, fill_granule, fill_entry : In
         Write port of the window.
@@ -44,10 +46,13 @@ class Lookup(wiring.Component):
         nowhere.
     context, slice, request_class : Out
         Its context and what that has.
-    owned, eligible : Out(1)
-        Whether the context has a slice, and budget.
-    legal, accepted : Out(1)
-        Whether the burst is legal, and nothing but the window can be against it.
+    owned, eligible, spaced : Out(1)
+        Whether the context has a slice, and budget. `spaced`, if the card limits outstanding requests: it may go only
+        when all that has left here is counted.
+    accepted : Out(1)
+        The slice is known, the burst is legal and inside the window: only the window's entry can be against it.
+    kind : Out(3)
+        Why it is denied, if it is.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator, *, write: bool) -> None:
@@ -67,8 +72,9 @@ class Lookup(wiring.Component):
                 "request_class": Out(plan.class_bits),
                 "owned": Out(1),
                 "eligible": Out(1),
-                "legal": Out(1),
+                **({"spaced": Out(1)} if plan.slice_outstanding else {}),
                 "accepted": Out(1),
+                "kind": Out(3),
             }
         )
 
@@ -82,20 +88,20 @@ class Lookup(wiring.Component):
         index_layout = data.StructLayout({"granule": plan.window_bits, "context": plan.user_bits})
         m.submodules.fields = fields = Queue(layouts.address(plan), WAITING)
         m.submodules.indices = indices = Queue(index_layout, WAITING)
-        accepted = Signal()
+        taken = Signal()
         moves = Signal()
         arriving = Signal(index_layout)
         index = Signal(index_layout)
         m.d.comb += [
             self.i.ready.eq(fields.i.ready),
-            accepted.eq(self.i.valid & self.i.ready),
+            taken.eq(self.i.valid & self.i.ready),
             fields.i.valid.eq(self.i.valid),
             fields.i.payload.eq(self.i.payload),
             fields.o.ready.eq(self.next),
             fields.clear.eq(self.clear),
             arriving.granule.eq(self.i.payload.addr >> granule_bits),
             arriving.context.eq(self.i.payload.user),
-            indices.i.valid.eq(accepted & (indices.o.valid | ~moves)),
+            indices.i.valid.eq(taken & (indices.o.valid | ~moves)),
             indices.i.payload.eq(arriving),
             indices.o.ready.eq(moves),
             indices.clear.eq(self.clear),
@@ -103,7 +109,7 @@ class Lookup(wiring.Component):
             moves.eq(~self.valid | self.next),
         ]
         with m.If(moves):
-            m.d.sync += self.valid.eq((indices.o.valid | accepted) & ~self.clear)
+            m.d.sync += self.valid.eq((indices.o.valid | taken) & ~self.clear)
         with m.If(self.clear):
             m.d.sync += self.valid.eq(0)
         self._window(m, index, moves)
@@ -117,21 +123,23 @@ class Lookup(wiring.Component):
         m.submodules.burst_check = check = BurstCheck(plan)
         m.d.comb += [
             request.eq(fields.o.payload),
-            self.slice.eq(self.of_context("slice", self.context)),
-            self.request_class.eq(self.of_context("class", self.context)),
-            self.eligible.eq(self.of_context("eligible", self.context)),
-            self.owned.eq(known & self.of_context("owned", self.context)),
+            self.slice.eq(self._of_context("slice", self.context)),
+            self.request_class.eq(self._of_context("class", self.context)),
+            self.eligible.eq(self._of_context("eligible", self.context)),
+            self.owned.eq(known & self._of_context("owned", self.context)),
             check.address.eq(request.addr[:12]),
             check.length.eq(request.len),
             check.size.eq(request.size),
             check.burst.eq(request.burst),
-            self.legal.eq(check.legal),
-            self.accepted.eq(self.owned & self.legal & ((request.addr >> granule_bits) < plan.window_granules)),
+            self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(check.legal, WINDOW, BURST))),
+            self.accepted.eq(self.owned & check.legal & ((request.addr >> granule_bits) < plan.window_granules)),
         ]
+        if plan.slice_outstanding:
+            m.d.comb += self.spaced.eq(self._of_context("spaced", self.context))
         return m
 
-    def of_context(self, what: str, context: Value) -> Value:
-        """What is known of a context: its `owned`, `slice`, `class` or `eligible`."""
+    def _of_context(self, what: str, context: Value) -> Value:
+        """What is known of a context: one of its owner members."""
         values = [getattr(self, f"{what}{n}") for n in range(len(self.initiator.contexts))]
         return values[0] if len(values) == 1 else Array(values)[context]
 

@@ -26,14 +26,12 @@ class Slots(wiring.Component):
 
     Members
     -------
-    enter : In(1)
-        A request enters, and asks from the next cycle on.
+    enter : In(1), id : In
+        A request of this ID enters.
     room : Out(1)
         There is a slot; low while the sweep runs.
-    id : In
-        ID of the request that asks.
     slot : Out
-        Its slot.
+        Its slot, if it enters in this cycle.
     freed, freed_slot : In
         A slot's answer is delivered to the last beat.
     picked, picked_slot, picked_id : In
@@ -86,15 +84,16 @@ class Slots(wiring.Component):
             free.i.valid.eq(self.freed | (self.clears & (sweep != 0) & (sweep < slots))),
             free.i.payload.eq(Mux(self.clears, sweep, self.freed_slot)),
             free.o.ready.eq(self.enter),
+            self.slot.eq(free.o.payload),
             self.room.eq(free.o.valid & ~self.clears),
             self.idle.eq(outstanding == 0),
         ]
 
         # Chains. An ID is active while it has a slot that was not picked.
         linking = Signal()
-        m.d.sync += linking.eq(self.enter)
-        with m.If(self.enter):
-            m.d.sync += self.slot.eq(free.o.payload)
+        slot = Signal(plan.slot_bits)
+        id_ = Signal(plan.id_width)
+        m.d.sync += [linking.eq(self.enter), slot.eq(self.slot), id_.eq(self.id)]
         m.submodules.linked = linked = Memory(shape=plan.slot_bits, depth=ids, init=[])
         m.submodules.picks = picks = Memory(shape=plan.slot_bits, depth=ids, init=[])
         m.submodules.last = last = Memory(shape=plan.slot_bits, depth=ids, init=[])
@@ -111,23 +110,23 @@ class Slots(wiring.Component):
         active = Signal()
         picks_after = Signal(plan.slot_bits)
         m.d.comb += [
-            linked_here.addr.eq(self.id),
-            picks_here.addr.eq(self.id),
+            linked_here.addr.eq(id_),
+            picks_here.addr.eq(id_),
             active.eq(linked_here.data != picks_here.data),
             link.en.eq(linking | self.clears),
-            link.addr.eq(Mux(self.clears, sweep, self.id)),
+            link.addr.eq(Mux(self.clears, sweep, id_)),
             link.data.eq(Mux(self.clears, 0, linked_here.data + 1)),
             picks_done.addr.eq(self.picked_id),
             pick.en.eq(self.picked | self.clears),
             pick.addr.eq(Mux(self.clears, sweep, self.picked_id)),
             pick.data.eq(Mux(self.clears, 0, picks_after)),
             note.en.eq(linking),
-            note.addr.eq(self.id),
-            note.data.eq(self.slot),
-            before.addr.eq(self.id),
+            note.addr.eq(id_),
+            note.data.eq(slot),
+            before.addr.eq(id_),
             follow.en.eq(linking & active),
             follow.addr.eq(before.data),
-            follow.data.eq(self.slot),
+            follow.data.eq(slot),
             follower.addr.eq(self.picked_slot),
             self.chain_slot.eq(follower.data),
             linked_done.addr.eq(self.picked_id),
@@ -136,6 +135,6 @@ class Slots(wiring.Component):
         ]
         blocks = Signal()
         m.d.comb += blocks.eq(active & ~(self.picked & (self.picked_slot == before.data)))
-        blocking, freeing = decode(self.slot, linking & blocks), decode(self.chain_slot, self.chain)
+        blocking, freeing = decode(slot, linking & blocks), decode(self.chain_slot, self.chain)
         m.d.sync += self.blocked.eq((self.blocked | blocking) & ~freeing)
         return m

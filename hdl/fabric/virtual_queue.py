@@ -16,17 +16,19 @@ class VirtualQueue(wiring.Component):
     It has room for all requests that the initiator can have outstanding. A write is shown to the gate when all its data
     is here, so a grant never waits for an initiator.
 
-    Latency: 1 cycle for a read; a write is shown in the cycle after its last beat came. A request and a beat per cycle.
+    Latency: 1 cycle for a read; a write is shown in the cycle after its last beat came, which comes with its request or
+    later. A request and a beat per cycle.
 
     Members
     -------
     i_request, i_class : In
-    i_valid : In(1), i_ready : Out(1)
-        A write comes with its first beat.
+    i_valid : In(1)
     o_request, o_class : Out
     o_valid : Out(1), o_ready : In(1)
-    i_beat, i_beat_valid, i_beat_ready, o_beat, o_beat_valid, o_beat_ready
-        Writes only: beats after the first one on the way in; on the way out `o_beat` goes with a request or follows it.
+    i_beat, i_beat_valid, i_beat_ready
+        Writes only. A beat is sent only when there is room for it; `i_beat_ready` is a register.
+    o_beat, o_beat_valid, o_beat_ready
+        Writes only: `o_beat` goes with a request or follows it.
     """
 
     def __init__(self, plan: Plan, *, write: bool) -> None:
@@ -44,7 +46,6 @@ class VirtualQueue(wiring.Component):
                 "i_request": In(layouts.request(plan)),
                 "i_class": In(plan.class_bits),
                 "i_valid": In(1),
-                "i_ready": Out(1),
                 "o_request": Out(layouts.request(plan)),
                 "o_class": Out(plan.class_bits),
                 "o_valid": Out(1),
@@ -59,6 +60,7 @@ class VirtualQueue(wiring.Component):
         layout = data.StructLayout({"request": layouts.request(plan), "class": plan.class_bits})
         m.submodules.requests = requests = Queue(layout, plan.outstanding, always_room=True)
         m.d.comb += [
+            requests.i.valid.eq(self.i_valid),
             requests.i.payload.request.eq(self.i_request),
             requests.i.payload["class"].eq(self.i_class),
             self.o_request.eq(requests.o.payload.request),
@@ -66,37 +68,32 @@ class VirtualQueue(wiring.Component):
             requests.o.ready.eq(self.o_ready),
         ]
         if not self.write:
-            m.d.comb += [
-                requests.i.valid.eq(self.i_valid),
-                self.i_ready.eq(1),
-                self.o_valid.eq(requests.o.valid),
-            ]
+            m.d.comb += self.o_valid.eq(requests.o.valid)
             return m
 
         # A piece is sent while the next one comes in; the longest that passes whole fits too.
         m.submodules.beats = beats = Queue(layouts.write_beat(plan), max(LONGEST_WHOLE, 2 * plan.chunk))
-        taken = Signal()
-        begun = Signal()
         m.d.comb += [
-            taken.eq((self.i_valid | (self.i_beat_valid & begun)) & beats.i.ready),
-            self.i_ready.eq(beats.i.ready),
-            self.i_beat_ready.eq(begun & beats.i.ready),
-            requests.i.valid.eq(self.i_valid & beats.i.ready),
-            beats.i.valid.eq(taken),
+            self.i_beat_ready.eq(beats.i.ready),
+            beats.i.valid.eq(self.i_beat_valid),
             beats.i.payload.eq(self.i_beat),
             self.o_beat.eq(beats.o.payload),
             self.o_beat_valid.eq(beats.o.valid),
             beats.o.ready.eq(self.o_ready | self.o_beat_ready),
         ]
-        with m.If(taken):
-            m.d.sync += begun.eq(~self.i_beat.last)
-        # Requests whose data is here and that were not granted.
-        whole = Signal(range(plan.outstanding))
+        # Requests whose data is here and that were not granted. A beat comes late in its cycle, so the request that it
+        # completes is counted a cycle later.
         complete = Signal()
+        completed = Signal()
+        whole = Signal(range(plan.outstanding))
         whole_next = Signal.like(whole)
         m.d.comb += [
-            complete.eq(taken & self.i_beat.last),
-            whole_next.eq(whole + complete - (self.o_ready & self.o_valid)),
+            complete.eq(self.i_beat_valid & self.i_beat.last),
+            whole_next.eq(whole + completed - (self.o_ready & self.o_valid)),
         ]
-        m.d.sync += [whole.eq(whole_next), self.o_valid.eq(whole_next != 0)]
+        m.d.sync += [
+            completed.eq(complete),
+            whole.eq(whole_next),
+            self.o_valid.eq(complete | (whole_next != 0)),
+        ]
         return m

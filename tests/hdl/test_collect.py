@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.fabric import layouts
 from hdl.fabric.collect import Collect, answer_layout, info_layout
-from hdl.fabric.ingress import CHAINED, CLEARED, FREED, PICKED
+from hdl.fabric.ingress_strict import CHAINED, CLEARED, FREED, PICKED
 from hdl.fabric.slots import Slots
 
 from .harness import board, simulate
@@ -37,8 +37,8 @@ class WayBack(wiring.Component):
                 "room": Out(1),
                 "slot": Out(plan.slot_bits),
                 "info": In(info_layout(plan)),
-                "info_write": In(1),
                 "denied": In(1),
+                "denied_slot": In(plan.slot_bits),
                 **{f"lane{t}": In(layouts.lane(plan, write=write)) for t in range(TARGETS)},
                 "o": Out(stream.Signature(answer_layout(plan, write=write))),
                 "idle": Out(1),
@@ -57,8 +57,9 @@ class WayBack(wiring.Component):
             self.idle.eq(slots.idle),
             collect.info.eq(self.info),
             collect.info_slot.eq(slots.slot),
-            collect.info_write.eq(self.info_write),
+            collect.info_write.eq(self.enter),
             collect.denied.eq(self.denied),
+            collect.denied_slot.eq(self.denied_slot),
             *(getattr(slots, name).eq(getattr(collect, name)) for name in (*PICKED, *FREED)),
             *(getattr(collect, name).eq(getattr(slots, name)) for name in (*CHAINED, *CLEARED)),
             *(getattr(collect, f"lane{t}").eq(getattr(self, f"lane{t}")) for t in range(TARGETS)),
@@ -144,21 +145,22 @@ def test_random_answers(write, likely, takes):
 
     async def bench(ctx):
         nonlocal delivered
-        asks, offer = None, None
+        offer, denials = None, deque()
         for cycle in range(4000):
             busy = cycle < 3500
-            if asks:
-                info, target = asks
-                ctx.set(dut.info, info)
-                model.ask(info, target, ctx.get(dut.slot))
-            ctx.set(dut.info_write, bool(asks))
-            ctx.set(dut.denied, bool(asks) and asks[1] == TARGETS)
-            asks = None
-            if ctx.get(dut.room) and (busy or model.burst) and model.random.random() < 0.9:
-                asks = model.piece()
-            ctx.set(dut.enter, asks is not None)
             for t in range(TARGETS):
                 ctx.set(getattr(dut, f"lane{t}"), model.answer(t, likely))
+            denies = denials and (not write or model.random.random() < likely)  # a write when its data is there
+            ctx.set(dut.denied, bool(denies))
+            ctx.set(dut.denied_slot, denials.popleft() if denies else 0)
+            enters = bool(ctx.get(dut.room) and (busy or model.burst)) and model.random.random() < 0.9
+            if enters:
+                info, target = model.piece()
+                ctx.set(dut.info, info)
+                model.ask(info, target, ctx.get(dut.slot))
+                if target == TARGETS:
+                    denials.append(ctx.get(dut.slot))
+            ctx.set(dut.enter, bool(enters))
             ready = model.random.random() < takes
             ctx.set(dut.o.ready, ready)
             payload, valid = ctx.get(dut.o.payload), ctx.get(dut.o.valid)
@@ -192,13 +194,10 @@ def test_an_id_does_not_wait_for_another(write):
         while not ctx.get(dut.room):
             await ctx.tick()
         ctx.set(dut.enter, 1)
-        await ctx.tick()
-        ctx.set(dut.enter, 0)
         ctx.set(dut.info, {"id": identity, "first": 1, "final": 1, "lane": 1 << target})
-        ctx.set(dut.info_write, 1)
         slot = ctx.get(dut.slot)
         await ctx.tick()
-        ctx.set(dut.info_write, 0)
+        ctx.set(dut.enter, 0)
         return slot
 
     async def answer(ctx, target, slot):
@@ -233,18 +232,17 @@ def test_one_id_is_delivered_at_full_rate():
 
     async def bench(ctx):
         ctx.set(dut.o.ready, 1)
-        slots, asked, sent = deque(), False, 0
+        slots, sent = deque(), 0
         for cycle in range(200):
-            if asked:
+            for t in range(TARGETS):
+                ctx.set(getattr(dut, f"lane{t}"), {})
+            enters = ctx.get(dut.room)
+            ctx.set(dut.enter, enters)
+            if enters:
                 ctx.set(dut.info, {"id": 1, "first": 1, "final": 1, "lane": 1 << sent % TARGETS})
                 slots.append((ctx.get(dut.slot), sent % TARGETS))
                 sent += 1
-            ctx.set(dut.info_write, asked)
-            asked = bool(ctx.get(dut.room))
-            ctx.set(dut.enter, asked)
-            for t in range(TARGETS):
-                ctx.set(getattr(dut, f"lane{t}"), {})
-            if len(slots) > 1:
+            if len(slots) > 2:
                 slot, target = slots.popleft()
                 beat = {"valid": 1, "slot": slot, "answer": {"last": 1}}
                 ctx.set(getattr(dut, f"lane{target}"), beat)

@@ -2,6 +2,8 @@
 """Every denial is in the fault log or in its count of lost ones, and nobody is asked to wait."""
 
 import random
+from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -102,7 +104,7 @@ def test_logged_and_lost_are_all(name, sources):
 
 
 def test_nothing_is_lost_while_there_is_room():
-    """One source may deny in every cycle, and all sources once at the same time: the log takes them all, in order."""
+    """One source may deny in every second cycle, and all sources once together: the log takes them all, in order."""
     plan = board("quad")
     log = FaultLog(plan, origins(plan))
     fifth = log.sources[5]
@@ -113,7 +115,8 @@ def test_nothing_is_lost_while_there_is_room():
             ctx.set(log.source5.valid, 1)
             ctx.set(log.source5.fault, numbered(plan, number, fifth))
             await ctx.tick()
-        ctx.set(log.source5.valid, 0)
+            ctx.set(log.source5.valid, 0)
+            await ctx.tick()
         await ctx.tick().repeat(4)
         assert (ctx.get(log.level), ctx.get(log.lost)) == (plan.fault_log, 0)
         ctx.set(log.pop, 1)
@@ -137,7 +140,7 @@ def test_nothing_is_lost_while_there_is_room():
 
 
 def test_no_source_is_shut_out():
-    """However many denials the others make, each source gets its turn in the log."""
+    """However many denials the others make, none of them gets more than two turns in the log before a source's own."""
     plan = board("mini")
     log = FaultLog(plan, [Origin("target", n, write=False) for n in range(2)] * 3)
     seen = []
@@ -153,7 +156,11 @@ def test_no_source_is_shut_out():
             await ctx.tick()
 
     simulate(log, bench)
-    assert all(set(seen[start : start + 6]) == set(range(6)) for start in range(0, 30, 6)), seen
+    for source in range(6):
+        turns = [n for n, number in enumerate(seen) if number == source]
+        assert len(turns) > 3
+        for before, after in pairwise([-1, *turns]):
+            assert max(Counter(seen[before + 1 : after]).values(), default=0) <= 2, seen
 
 
 def test_full_log_keeps_the_oldest():
@@ -163,11 +170,12 @@ def test_full_log_keeps_the_oldest():
     log = FaultLog(plan, [origin])
 
     async def bench(ctx):
-        ctx.set(log.source0.valid, 1)
         for number in range(1, 100):
+            ctx.set(log.source0.valid, 1)
             ctx.set(log.source0.fault, numbered(plan, number, origin))
             await ctx.tick()
-        ctx.set(log.source0.valid, 0)
+            ctx.set(log.source0.valid, 0)
+            await ctx.tick()
         await ctx.tick().repeat(5)
         assert (ctx.get(log.level), ctx.get(log.lost)) == (plan.fault_log, 99 - plan.fault_log)
         ctx.set(log.pop, 1)

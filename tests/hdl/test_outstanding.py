@@ -7,8 +7,7 @@ import pytest
 from amaranth.hdl import Elaboratable, Module
 
 from hdl.control.outstanding import Outstanding
-from hdl.fabric.ingress_read import IngressRead
-from hdl.fabric.ingress_write import IngressWrite
+from hdl.fabric.ingress_strict import StrictIngress
 from hdl.plan.plan import SEEN
 
 from .harness import board, simulate
@@ -41,9 +40,9 @@ class Ports(Elaboratable):
     def __init__(self, plan, owners, limits):
         self.plan, self.owners, self.limits = plan, owners, limits
         self.planes = [
-            (kind, owners[port.index], build(plan, port))
+            (kind, owners[port.index], StrictIngress(plan, port, write=kind == "write"))
             for port in plan.initiators
-            for kind, build in (("read", IngressRead), ("write", IngressWrite))
+            for kind in ("read", "write")
         ]
 
     def elaborate(self, platform):
@@ -60,7 +59,6 @@ class Ports(Elaboratable):
                 plane.spaced0.eq(getattr(outstanding, f"spaced{n}")),
                 plane.owned0.eq(1),
                 plane.slice0.eq(owner),
-                plane.request_ready[0].eq(1),
                 plane.o.ready.eq(1),
             ]
             if kind == "write":
@@ -104,12 +102,11 @@ def run(plan, owners, limits, active, *, seed, cycles, delay):
                 ctx.set(plane.lane0, lane)
             sent = []
             for n, (_, owner, plane) in enumerate(ports.planes):
-                events = ctx.get(plane.events)
-                if events.sent:
+                if ctx.get(plane.request_valid):
                     sent.append(n)
                     count[owner] += 1
                     under_way[n].append((cycle + 2 + sources[n].randrange(delay), ctx.get(plane.request).slot))
-                count[owner] -= events.done
+                count[owner] -= ctx.get(plane.events).done
             history.append(dict(count))
             sends.append(sent)
             await ctx.tick()
@@ -134,7 +131,7 @@ def test_limit_over_all_ports(limit, delay, seed):
 @pytest.mark.parametrize("plane", [0, 1], ids=["reads", "writes"])
 def test_one_plane_alone_is_exact(limit, plane):
     """What the other ports do not use is the one's, to the request and not beyond."""
-    history, _ = run(card(), [1, 1, 1, 2], {1: limit}, {plane}, seed=1, cycles=400, delay=40)
+    history, _ = run(card(), [1, 1, 1, 2], {1: limit}, {plane}, seed=1, cycles=600, delay=80)
     assert max(count[1] for count in history) == limit
 
 

@@ -139,7 +139,7 @@ MUTANTS = (
     ),
     Mutant(
         "window without permissions",
-        "translate",
+        "lookup",
         _assign("fill_target"),
         "{value} | fill_entry[2 +: 3]",
         ("isolation",),
@@ -180,7 +180,11 @@ MUTANTS = (
 STRICT_MUTANTS = (
     Mutant("order of an ID is ignored", "slots", _assign("blocks"), "1'h0", ("bring_up",), ("responses",)),
     Mutant("data of another lane", "collect", _assign("mine_0"), "1'h1", ("bring_up",), ("responses",)),
-    Mutant("write without its data", "queue", _assign("complete"), "i_valid & i__ready", ("hostile",), ("hostile",)),
+    Mutant("write without its data", "queue", _assign("complete"), "i_valid", ("hostile",), ("hostile",)),
+    Mutant(
+        "denied before its data", "steer", _register("denied"), "moves & ~|request[2:0]", ("bring_up",), ("responses",)
+    ),
+    Mutant("beats without room", "steer", _assign("has_room"), "1'h1", ("bring_up",), ("completed",)),
     Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
     Mutant(
