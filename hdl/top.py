@@ -33,6 +33,7 @@ def _attached_members(plan: Plan) -> dict[str, wiring.Member]:
         if port.kind == "core":
             members[f"{port.name}_hold"] = Out(1, init=1)
             members[f"{port.name}_boot_address"] = Out(plan.address_width)
+    members |= {f"{target.name}_cut_off": Out(1) for target in plan.targets if target.timeout}
     if plan.lanes:
         members |= {"lane_rx": In(LANE_BITS * plan.lanes), "lane_tx": Out(LANE_BITS * plan.lanes)}
     for device in plan.devices:
@@ -59,6 +60,8 @@ class Card(wiring.Component):
         The register port, for the RAM alone.
     interrupt : Out(1)
     <core>_reset, <core>_hold, <core>_boot_address, <device>_dma_reset : Out
+    <target>_cut_off : Out(1)
+        If the target has a timeout: it is cut off and sees no request. It must be reset before it is attached again.
     lane_rx, lane_tx, <device>_lane_rx, <device>_lane_tx
         Physical lanes, and the lanes of each controller.
     """
@@ -199,6 +202,15 @@ class Card(wiring.Component):
             ]
             for name in ("revoke", "revoke_first", "revoke_last", "key_write", "key_granule", "key_value"):
                 m.d.comb += getattr(control, name).eq(getattr(rekey, name))
+            if target.timeout:
+                m.d.comb += [
+                    control.attach.eq(bank.strobe("target", t, "ATTACH")),
+                    bank.field("target", t, "STATUS", "cut_off").eq(control.cut),
+                    bank.field("target", t, "STATUS", "settled").eq(control.settled),
+                    getattr(self, f"{target.name}_cut_off").eq(control.cut),
+                    control.scrubs.eq(rekey.scrubs),
+                    rekey.cut.eq(control.cut),
+                ]
             if target.kind == "memory":
                 m.d.comb += [
                     control.scrub_request.eq(rekey.scrub_request),
@@ -341,6 +353,12 @@ class Card(wiring.Component):
                 getattr(switch, f"tx{d}").eq(getattr(self, f"{device.name}_lane_tx")),
             ]
 
+    def _newly_cut_off(self, m: Module) -> Value:
+        cut = Cat(getattr(self.data_plane, target.name).cut for target in self.plan.targets if target.timeout)
+        before = Signal(max(1, len(cut)))
+        m.d.sync += before.eq(cut)
+        return (cut & ~before).any()
+
     def _connect_barrier_and_interrupt(self, m: Module) -> None:
         bank, barrier = self.bank, self.barrier
         causes = {
@@ -349,6 +367,7 @@ class Card(wiring.Component):
             "handover": Cat(handover.finished for handover in self.handovers).any(),
             "barrier": barrier.finished,
             "window": self.window_fill.done,
+            "cut_off": self._newly_cut_off(m),
         }
         pending = []
         for cause in INTERRUPTS:

@@ -207,6 +207,19 @@ def apply(
     session.settle(session.manager.apply(*definitions), sources)
 
 
+@app.command()
+def attach(
+    target: Annotated[str, typer.Argument(help="The target.", show_default=False)],
+    card: CardOption,
+    state: StateOption = None,
+    operations: OperationsOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Attach a target again that did not answer and was cut off. Reset it first."""
+    session = Session(card, state, operations, dry_run=dry_run)
+    session.settle(session.manager.attach(target))
+
+
 @app.command("assert")
 def assert_(files: Files, card: CardOption, state: StateOption = None) -> int:
     """Exit code 1, and a line for each difference, unless the slices are as the files say."""

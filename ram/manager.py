@@ -14,7 +14,7 @@ from .inventory import Inventory, Region, empty
 from .manifest import Card
 from .operations import Transition
 from .reconcile import InDefinition, reconcile
-from .transition import build
+from .transition import attach, build
 from .units import format_bytes, format_rate
 
 
@@ -192,6 +192,18 @@ class Manager:
             return f"share {vm_id}.{region} with {with_slice}: {rights or 'no more'}"
 
         return self._answer(change)
+
+    def attach(self, target: str) -> Answer:
+        """Attach a target again that the card has cut off, once it has been reset. Nobody's resources change."""
+        found = self.card.target.get(target)
+        timed = [port.name for port in self.card.targets if port.timeout]
+        if found is None or not self.card.targets[found].timeout:
+            known = ", ".join(timed) or "none"
+            return self._refuse(Invalid(f"{target!r} is not a target that this card can cut off (it can: {known})"))
+        generation = (self.inventory.generation + 1) % (1 << 32)
+        after = self.inventory.model_copy(update={"generation": generation})
+        transition = attach(self.card, target, self.inventory, after)
+        return Answer(Code.SUCCESS, transition.title, transition, after)
 
     def definition(self, vm_id: str, *, exact: bool = False) -> SliceDefinition:
         """The definition that recreates a slice; with `exact`, in the same places. KeyError if it is unknown."""

@@ -62,7 +62,7 @@ class Initiator(Frozen):
 
 
 class Target(Frozen):
-    """A port on which requests leave; `keyed` counts its key table entries."""
+    """A port on which requests leave; `keyed` counts its key table entries, `timeout` the cycles to its cut-off."""
 
     name: str
     kind: str
@@ -71,6 +71,7 @@ class Target(Frozen):
     keyed: int
     initiators: tuple[int, ...]
     device: int | None
+    timeout: int
 
 
 class Device(Frozen):

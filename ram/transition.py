@@ -37,6 +37,18 @@ def build(card: Card, title: str, before: Inventory, after: Inventory) -> Transi
     return Transition(title, card.card, card.hash, before.generation, tuple(recorder.operations))
 
 
+def attach(card: Card, target: str, before: Inventory, after: Inventory) -> Transition:
+    """The transition that attaches a target again that was cut off; it has been reset meanwhile."""
+    title, member = f"attach {target}", card.target[target]
+    recorder = Recorder(card)
+    recorder.identity(before.generation)
+    recorder.compare("target", member, "STATUS", f"{target} is cut off and owes nothing", cut_off=1, settled=1)
+    recorder.write("target", member, "ATTACH", f"{target} gets requests again", attach=1)
+    recorder.wait("target", member, "STATUS", f"{target} is attached", POLLS, cut_off=0)
+    recorder.write("identity", 0, "GENERATION", "the change is complete", value=after.generation)
+    return Transition(title, card.card, card.hash, before.generation, tuple(recorder.operations))
+
+
 class _Writer:
     """Writes down the operations between two images."""
 

@@ -93,6 +93,9 @@ def side_signals(manifest: dict[str, Any]) -> dict[str, Ports]:
             sides[name] = {f"{name}_reset": 1, f"{name}_hold": 1, f"{name}_boot_address": width}
         elif port["kind"] == "device":
             sides[name] = {f"{name}_reset": 1}
+    for port in manifest["targets"]:
+        if port["timeout"]:
+            sides[port["name"]] = {f"{port['name']}_cut_off": 1}
     pcie = manifest["pcie"]
     for way in ("rx", "tx") if pcie["lanes"] else ():
         sides["-"][f"lane_{way}"] = pcie["lanes"] * LANE_BITS

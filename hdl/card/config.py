@@ -37,6 +37,17 @@ DataWidth = Annotated[Literal[32, 64, 128, 256, 512], Whole]
 Protocol = Literal["axi4", "axi4lite"]
 
 
+Timeout = Annotated[
+    int | None,
+    Field(
+        ge=4,
+        le=1 << 24,
+        description="With `isolation: strict`: cycles, a power of two, after which the target is cut off if it has not "
+        "answered a request; after twice as many it certainly is. Never, if left out.",
+    ),
+]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -124,6 +135,7 @@ class TargetConfig(_Model):
         description="Beats of reads that the target is asked for ahead of those it has given: at least its latency in "
         "cycles plus 4. The fewer, the shorter everybody waits behind long bursts.",
     )
+    timeout: Timeout = None
     protocol: Protocol = Field("axi4", description="AXI4, or AXI4-Lite with 32 or 64 bits of data.")
     data_width: DataWidth | None = Field(None, description="AXI data width of the port; as the fabric's if left out.")
     id_width: int | None = Field(
@@ -140,6 +152,7 @@ class DeviceConfig(_Model):
 
     registers: Bytes = Field(description="Size of the device's registers, in whole granules.")
     lanes: LinkWidth = Field(description="Widest link of the device's controller.")
+    timeout: Timeout = None
 
 
 class PcieConfig(_Model):

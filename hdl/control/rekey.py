@@ -8,8 +8,10 @@ from amaranth.utils import exact_log2
 from ..bus.axi import Burst
 from ..fabric import layouts
 from ..plan.blocks import REKEY_PHASES
-from ..plan.plan import KEY_NOBODY, SCRUB_BEATS, Plan, Target, bits_for
+from ..plan.plan import KEY_NOBODY, SCRUB_BEATS, Plan, Target
 
+SCRUBS = 31
+"""Scrub writes that may be unanswered at a time."""
 IDLE, REVOKE, DRAIN, SCRUB, FLUSH, HOLD, GRANT, SETTLE = range(len(REKEY_PHASES))
 
 
@@ -20,6 +22,8 @@ class Rekey(wiring.Component):
     before are answered, writes zeros over the range, waits for their responses, writes the new key granule by granule,
     drains once more, so that no key that was looked up before is still in the gate, and lifts the range. If a scrub
     write is answered with an error, the range is left with the key of nobody.
+
+    A target that is cut off counts as one that answers every scrub write with an error.
 
     After reset it sets the key of nobody on every granule, and the whole target is denied meanwhile.
 
@@ -45,6 +49,10 @@ class Rekey(wiring.Component):
         `scrub_first` marks the first beat of a burst, `scrub_ready` takes a beat.
     scrub_done, scrub_error : In(1)
         A scrub write was answered.
+    scrubs : Out(1)
+        A scrub write is to be sent or answered.
+    cut : In(1)
+        The target is cut off.
     """
 
     def __init__(self, plan: Plan, target: Target) -> None:
@@ -81,6 +89,8 @@ class Rekey(wiring.Component):
                 "scrub_ready": In(1),
                 "scrub_done": In(1),
                 "scrub_error": In(1),
+                "scrubs": Out(1),
+                "cut": In(1),
             }
         )
 
@@ -176,10 +186,12 @@ class Rekey(wiring.Component):
         granule_end = Signal()
         all_sent = Signal()
         nothing_left = Signal()
-        outstanding = Signal(bits_for(plan.outstanding + 2))
+        outstanding = Signal(range(SCRUBS + 1))
         request = self.scrub_request
         m.d.comb += [
-            self.scrub_valid.eq(self.phase == SCRUB),
+            # Not more at a time than can be counted.
+            self.scrub_valid.eq((self.phase == SCRUB) & (~self.scrub_first | (outstanding < SCRUBS))),
+            self.scrubs.eq((self.phase == SCRUB) | ~nothing_left),
             request.address.eq(Cat(Const(0, burst_bits), chunk, self.progress)),
             request.length.eq(SCRUB_BEATS - 1),
             request.size.eq(plan.size_max),
@@ -201,4 +213,6 @@ class Rekey(wiring.Component):
             m.d.sync += chunk.eq(chunk + 1)
         with m.If(self.scrub_done & self.scrub_error):
             m.d.sync += self.failed.eq(1)
+        with m.If(self.cut & self.scrubs):
+            m.d.sync += [outstanding.eq(0), self.failed.eq(1)]
         return all_sent, nothing_left

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..axi_ports import AnyEgress, AnyRead, AnyWrite, axi_members, connect_initiator, connect_target
 from ..plan.plan import Initiator, Plan, Target
 from . import layouts
+from .cutoff import Cutoff
 from .egress import Egress
 from .egress_strict import StrictEgress
 from .epochs import Epochs
@@ -55,7 +56,8 @@ def _target_control(plan: Plan, target: Target) -> wiring.Signature:
         **{f"{plane}_fault_valid": Out(1) for plane in PLANES},
         **{f"{plane}_fault": Out(layouts.fault(plan)) for plane in PLANES},
     }
-    return wiring.Signature({**guard, **scrub, **faults, "drain": In(2), "drained": Out(2)})
+    cut = {"scrubs": In(1), "attach": In(1), "cut": Out(1), "settled": Out(1)} if target.timeout else {}
+    return wiring.Signature({**guard, **scrub, **faults, **cut, "drain": In(2), "drained": Out(2)})
 
 
 class DataPlane(wiring.Component):
@@ -110,6 +112,8 @@ class DataPlane(wiring.Component):
             m.submodules[f"egress_write_{target.name}"] = egress_write
             connect_target(m, self, target.name, egress_read, egress_write)
             self._connect_egress(m, target, egress_read, egress_write)
+            if target.timeout:
+                self._connect_cutoff(m, target, egress_read, egress_write)
             for egress, ingresses in ((egress_read, reads), (egress_write, writes)):
                 self._connect_switch(m, target, egress, ingresses)
         return m
@@ -161,6 +165,24 @@ class DataPlane(wiring.Component):
                 ),
             ]
         m.d.comb += control.drained.eq(read.drained & write.drained)
+
+    def _connect_cutoff(self, m: Module, target: Target, read: AnyEgress, write: AnyEgress) -> None:
+        control = getattr(self, target.name)
+        m.submodules[f"cutoff_{target.name}"] = cutoff = Cutoff(target)
+        m.d.comb += [
+            read.cut.eq(cutoff.cut),
+            write.cut.eq(cutoff.cut),
+            cutoff.overdue.eq(Cat(read.overdue, write.overdue)),
+            cutoff.swept.eq(Cat(read.swept, write.swept)),
+            cutoff.attach.eq(control.attach),
+            control.cut.eq(cutoff.cut),
+            control.settled.eq(cutoff.settled),
+        ]
+        if target.kind == "memory":
+            m.d.comb += [
+                cutoff.scrubs.eq(control.scrubs),
+                cutoff.scrub_moves.eq((control.scrub_valid & control.scrub_ready) | control.scrubbed),
+            ]
 
     def _connect_egress(self, m: Module, target: Target, read: AnyEgress, write: AnyEgress) -> None:
         control = getattr(self, target.name)

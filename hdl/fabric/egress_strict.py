@@ -1,6 +1,6 @@
 """Where requests leave the fabric with strict isolation: virtual queues, the gate, and the lanes back to the slots."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from ..plan.plan import Plan, Target
 from . import layouts
 from .gate import Gate
+from .owed import Owed
 from .virtual_queue import VirtualQueue
 
 
@@ -32,19 +33,23 @@ class StrictEgress(wiring.Component):
         To source n. A scrubber has none: `scrubbed` and `scrub_error` tell that a write of its was answered.
     behind : Out(1)
         A request of the other epoch is not answered.
+    cut, overdue, swept
+        If the target can be cut off. `cut` : In(1), it is: it sees no request, and what it owes is answered with
+        SLVERR. `overdue`, `swept` : Out(1), see :class:`Owed`. An answer to nothing that it owes is dropped.
     and those of :class:`Gate` that are not between gate and virtual queues
     """
 
     def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
         self.plan, self.target, self.write = plan, target, write
         self.gate = Gate(plan, target, write=write)
-        inner = {"o", "source", "answered", "behind"} | {
+        inner = {"o", "source", "answered", "behind", "cut", "offers", "leaves"} | {
             name for name in self.gate.signature.members if name.startswith(("stands", "decided"))
         }
         self.through = {name: member for name, member in self.gate.signature.members.items() if name not in inner}
         self.answer_layout = data.StructLayout({"id": plan.target_id_bits, "answer": layouts.answer(plan, write=write)})
         scrubs: dict[str, wiring.Member] = {"scrubbed": Out(1), "scrub_error": Out(1)} if self.gate.has_scrubber else {}
         lane = layouts.lane(plan, write=write)
+        cuts: dict[str, wiring.Member] = {"cut": In(1), "overdue": Out(1), "swept": Out(1)} if target.timeout else {}
         super().__init__(
             {
                 "address": Out(stream.Signature(layouts.request(plan))),
@@ -53,6 +58,7 @@ class StrictEgress(wiring.Component):
                 **{f"lane{n}": Out(lane) for n in range(len(target.initiators))},
                 **scrubs,
                 "behind": Out(1),
+                **cuts,
                 **self.through,
             }
         )
@@ -108,40 +114,73 @@ class StrictEgress(wiring.Component):
             ]
 
     def _answers(self, m: Module) -> None:
+        """What comes back, from the target or in its stead, goes to its slot."""
         plan, gate = self.plan, self.gate
-        answer = self.answer.payload
+        answer = Signal(self.answer_layout)
+        comes = Signal()
         source, slot = answer.id[: plan.source_bits], answer.id[plan.source_bits :]
         denies = Signal(len(self.target.initiators))
-        taken = Signal()
         known = Signal(len(self.target.initiators))
+        free = Signal()
+        taken = Signal()
+        is_cut = self.cut if self.target.timeout else Const(0, 1)
         m.d.comb += [
             denies.eq(gate.decided & gate.decided_denied.replicate(len(denies))),
-            self.answer.ready.eq(~(denies & known).any()),
-            taken.eq(self.answer.valid & self.answer.ready),
+            free.eq(~(denies & known).any()),
+            taken.eq(comes & free),
         ]
         for n, index in enumerate(self.target.initiators):
             lane = getattr(self, f"lane{n}")
             m.d.comb += [
                 known[n].eq(source == index),
-                lane.valid.eq(denies[n] | (self.answer.valid & known[n])),
-                lane.denied.eq(denies[n]),
+                lane.valid.eq(denies[n] | (comes & known[n])),
+                lane.denied.eq(denies[n] | is_cut),
                 lane.slot.eq(Mux(denies[n], gate.decided_slot, slot)),
                 lane.answer.eq(answer.answer),
             ]
+        is_scrub = Signal()
         if gate.has_scrubber:
-            is_scrub = Signal()
             m.d.comb += [
-                is_scrub.eq(source == self.gate.sources[-1]),
+                is_scrub.eq(self.answer.payload.id[: plan.source_bits] == self.gate.sources[-1]),
                 self.scrubbed.eq(self.answer.valid & is_scrub),
-                self.scrub_error.eq(answer.answer.response[1]),
+                self.scrub_error.eq(self.answer.payload.answer.response[1]),
             ]
         if not self.write:
             m.d.comb += gate.answered.eq(taken)
         ends = Signal()
-        m.d.comb += ends.eq(taken & known.any() & (1 if self.write else answer.answer.last))
-        self._count(m, ends)
+        m.d.comb += ends.eq(taken & known.any() & (1 if self.write else answer.answer.last | is_cut))
+        self._count(m, ends, answer.id)
+        if not self.target.timeout:
+            m.d.comb += [answer.eq(self.answer.payload), comes.eq(self.answer.valid), self.answer.ready.eq(free)]
+            return
 
-    def _count(self, m: Module, ends: Signal) -> None:
+        m.submodules.owed = owed = Owed(plan, self.target)
+        by_scrubber = gate.source == gate.sources[-1] if gate.has_scrubber else 0
+        m.d.comb += [
+            gate.cut.eq(self.cut | ~owed.ready),
+            owed.cut.eq(self.cut),
+            owed.offers.eq(gate.offers & ~by_scrubber),
+            owed.identity.eq(self.identity),
+            owed.leaves.eq(gate.leaves),
+            owed.answered.eq(ends),
+            owed.answer_id.eq(answer.id),
+            owed.o.ready.eq(free),
+            self.overdue.eq(owed.overdue),
+            self.swept.eq(owed.swept),
+            answer.eq(self.answer.payload),
+            comes.eq(self.answer.valid & owed.owes & owed.whole),
+            self.answer.ready.eq(~owed.owes | (owed.whole & free)),
+        ]
+        with m.If(self.cut):
+            m.d.comb += [answer.id.eq(owed.o.payload), comes.eq(owed.o.valid), self.answer.ready.eq(1)]
+            # Towards the target all is still; what the gate still has goes away.
+            m.d.comb += [self.address.valid.eq(0), gate.o.ready.eq(1)]
+            if self.write:
+                m.d.comb += [self.w.valid.eq(0), gate.w.ready.eq(1)]
+            if gate.has_scrubber:
+                m.d.comb += self.scrubbed.eq(0)
+
+    def _count(self, m: Module, ends: Signal, answer_id: Value) -> None:
         """Behind the gate, a request's epoch stands in a table until its answer. The scrubber's writes do not count."""
         plan, gate = self.plan, self.gate
         m.submodules.epochs = epochs = Memory(shape=1, depth=1 << plan.target_id_bits, init=[])
@@ -153,7 +192,7 @@ class StrictEgress(wiring.Component):
             note.en.eq(gate.stands),  # before it is known whether it passes: nobody else has this ID meanwhile
             note.addr.eq(self.identity),
             note.data.eq(gate.stands_epoch),
-            recall.addr.eq(self.answer.payload.id),
+            recall.addr.eq(answer_id),
         ]
         under_way = []
         for epoch in range(2):

@@ -12,7 +12,7 @@ from . import layouts
 from .arbiter import Arbiter
 from .select import select
 
-KEY, REVOKED = FAULT_KINDS.index("key"), FAULT_KINDS.index("revoked")
+KEY, REVOKED, CUT_OFF = (FAULT_KINDS.index(kind) for kind in ("key", "revoked", "cut_off"))
 verdict_layout = data.StructLayout({"denied": 1, "revoked": 1})
 DEPTH = 16
 """Requests that can stand between arbitration and the target; distributed RAM comes 16 deep."""
@@ -97,6 +97,9 @@ class Gate(wiring.Component):
         The same for the fault log; the target's own number is left out of it.
     answered : In(1)
         Reads only: a beat of data came back.
+    cut, leaves, offers
+        If the target can be cut off. `cut` : In(1), it is: whatever has not been offered yet is denied. `offers` :
+        Out(1), the oldest request has passed. `leaves` : Out(1), it leaves.
     """
 
     def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
@@ -123,6 +126,7 @@ class Gate(wiring.Component):
                 **inputs,
                 **(writes if write else {"answered": In(1)}),
                 **guard_members(plan),
+                **({"cut": In(1), "offers": Out(1), "leaves": Out(1)} if target.timeout else {}),
                 "epoch": In(1),
                 "o": Out(stream.Signature(layouts.request(plan))),
                 "source": Out(plan.source_bits),
@@ -185,7 +189,18 @@ class Gate(wiring.Component):
         self._check(m, granted, incoming, verdicts.i)
         m.d.comb += [stage_read.addr.eq(verdicts.read_at), verdicts.o.ready.eq(leave)]
         valid, verdict = verdicts.o.valid, verdicts.o.payload
-        denied = verdict.denied
+        denied = Signal()
+        m.d.comb += denied.eq(verdict.denied)
+        kind = Mux(verdict.revoked, REVOKED, KEY)
+        if self.target.timeout:
+            offered = Signal()  # since the cycle before
+            m.d.sync += offered.eq(self.offers & ~leave)
+            m.d.comb += [
+                denied.eq(verdict.denied | (self.cut & ~offered)),
+                self.offers.eq(valid & ~denied),
+                self.leaves.eq(leave),
+            ]
+            kind = Mux(verdict.denied, kind, CUT_OFF)
         head = stage_read.data
         request = head.request
         if self.write:
@@ -209,7 +224,7 @@ class Gate(wiring.Component):
                 (valid & (head.epoch != self.epoch)) | (self.decided.any() & (self.decided_epoch != self.epoch))
             ),
             self.fault_valid.eq(leave & denied),
-            self.fault.kind.eq(Mux(verdict.revoked, REVOKED, KEY)),
+            self.fault.kind.eq(kind),
             self.fault.write.eq(int(self.write)),
             self.fault.initiator.eq(head.source),
             self.fault.context.eq(request.context),
@@ -309,6 +324,9 @@ class Gate(wiring.Component):
             long_pending.eq(grant_long | (long_pending & ~leaves_long)),
             may_grant.eq(room & (owed < self.target.ahead) & ~grant_long & ~long_pending),
         ]
+        if self.target.timeout:
+            with m.If(self.cut):
+                m.d.sync += owed.eq(0)
 
     def _beats(
         self,

@@ -8,8 +8,8 @@ Described = tuple[str, tuple[str, ...], str, list[Register]]
 
 REKEY_PHASES = ("idle", "revoke", "drain", "scrub", "flush", "hold", "grant", "settle")
 HANDOVER_PHASES = ("idle", "revoke", "block", "drain", "reset", "assign", "grant", "release")
-FAULT_KINDS = ("none", "no_slice", "window", "burst", "key", "revoked")
-INTERRUPTS = ("fault", "rekey", "handover", "barrier", "window")
+FAULT_KINDS = ("none", "no_slice", "window", "burst", "key", "revoked", "cut_off")
+INTERRUPTS = ("fault", "rekey", "handover", "barrier", "window", "cut_off")
 
 
 def _register(name: str, offset: int, doc: str, *fields: Field, stored: bool = False) -> Register:
@@ -45,6 +45,7 @@ def _interrupt() -> list[Register]:
         "handover": "A hand-over has finished.",
         "barrier": "A barrier has finished.",
         "window": "A window fill has finished.",
+        "cut_off": "A target was cut off.",
     }
     pending = [Field(name, bit, 1, W1C, docs[name]) for bit, name in enumerate(INTERRUPTS)]
     enable = [
@@ -113,7 +114,7 @@ def _fault() -> list[Register]:
             Field("kind", 0, 3, RO, "Why the request was denied.", values=FAULT_KINDS),
             Field("write", 3, 1, RO, "1 for a write."),
             Field("initiator", 4, 5, RO, "Port on which the request came in."),
-            Field("target", 9, 5, RO, "Target that denied it, for the kinds key and revoked."),
+            Field("target", 9, 5, RO, "Target that denied it, for the kinds key, revoked and cut_off."),
             Field("context", 14, 6, RO, "AxUSER value of the context."),
             Field("slice", 20, 5, RO, "Slice of the request."),
             Field("owned", 25, 1, RO, "1 if the context had a slice."),
@@ -121,7 +122,7 @@ def _fault() -> list[Register]:
         _register(
             "ADDRESS_LOW",
             0xC,
-            "Address of the oldest entry, inside the window (kinds key and revoked: inside the target): bits 31 to 0.",
+            "Address of the oldest entry, inside the window (inside the target if that denied it): bits 31 to 0.",
             Field("value", 0, 32, RO, "Address."),
         ),
         _register(
@@ -299,7 +300,11 @@ def _context(plan: Plan) -> list[Register]:
 
 def _target(plan: Plan) -> list[Register]:
     bits = plan.physical_granule_bits
-    return [
+    cut = (
+        Field("cut_off", 8, 1, RO, "It did not answer and is cut off; the fabric answers in its stead, with an error."),
+        Field("settled", 9, 1, RO, "It is cut off, and all that it owed is answered."),
+    )
+    registers = [
         _register(
             "FIRST", 0x0, "First granule of the next rekey.", Field("granule", 0, bits, RW, "Granule."), stored=True
         ),
@@ -320,11 +325,16 @@ def _target(plan: Plan) -> list[Register]:
             Field("phase", 0, 3, RO, "What the engine is doing.", values=REKEY_PHASES),
             Field("refused", 4, 1, RO, "The last command was refused."),
             Field("failed", 5, 1, RO, "A scrub write was answered with an error: the range was left with key 0."),
+            *(cut if plan.cuts_off else ()),
         ),
         _register(
             "PROGRESS", 0x10, "Granule that the engine is working on.", Field("granule", 0, bits, RO, "Granule.")
         ),
     ]
+    if plan.cuts_off:
+        doc = "Attaches the target again. Ignored unless it is cut off and settled. It must have been reset before."
+        registers.append(_register("ATTACH", 0x14, doc, Field("attach", 0, 1, CMD, "Any write.")))
+    return registers
 
 
 def _controller(plan: Plan) -> list[Register]:

@@ -103,6 +103,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
                 "address_bits": port.address_bits,
                 "initiators": list(port.initiators),
                 "device": port.device,
+                "timeout": port.timeout,
                 **_edge(plan.edge(port)),
             }
             for port in plan.targets

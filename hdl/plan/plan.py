@@ -74,7 +74,8 @@ class Target:
     """A port on which requests leave.
 
     `keyed` counts its key table entries (1 unless it is memory); `ahead` the beats of reads that it is asked for ahead
-    of those it has given; `edge` is how the port looks.
+    of those it has given; `timeout` the cycles after which it is cut off when it does not answer, 0 for never; `edge`
+    is how the port looks.
     """
 
     index: int
@@ -87,6 +88,7 @@ class Target:
     initiators: tuple[int, ...]
     device: int | None = None
     ahead: int = AHEAD
+    timeout: int = 0
     edge: Edge = AS_FABRIC
 
 
@@ -168,6 +170,11 @@ class Plan:
     def class_bits(self) -> int:
         """Bits of a QoS class."""
         return bits_for(self.classes)
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether there is a target that can be cut off."""
+        return any(target.timeout for target in self.targets)
 
     @property
     def source_bits(self) -> int:

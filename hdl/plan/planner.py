@@ -122,23 +122,42 @@ def _initiators(config: CardConfig, names: list[str], reach: list[tuple[int, ...
     return tuple(result)
 
 
+def _timeout(config: CardConfig, location: tuple[str, ...], timeout: int | None, initiators: int) -> int:
+    """Cycles after which a target is cut off; 0 for never. All its IDs are visited in that time."""
+    if timeout is None:
+        return 0
+    location = (*location, "timeout")
+    if config.fabric.isolation != "strict":
+        raise Misfit(location, "only `isolation: strict` can cut a target off; leave it out, or make the card strict")
+    least = 2 * config.fabric.outstanding << (bits_for(initiators + 1))
+    if timeout & (timeout - 1) or timeout < least:
+        raise Misfit(location, f"{timeout} cycles is not a power of two from {least} on; take {least} or more")
+    return timeout
+
+
 def _targets(
     config: CardConfig, names: list[str], devices: list[tuple[str, DeviceConfig]], reach: list[tuple[int, ...]]
 ) -> tuple[Target, ...]:
     result: list[Target] = []
     for index, name in enumerate(names):
         device = index - len(config.targets) if index >= len(config.targets) else None
+        where: tuple[str, ...]
         if device is None:
             kind, size = config.targets[name].kind, config.targets[name].size
             ahead, edge = config.targets[name].ahead, target_edge(config, name)
+            where, timeout = ("targets", name), config.targets[name].timeout
             granules = _granules(config, ("targets", name, "size"), size)
         else:
             owner, described = devices[device]
             kind, size, ahead, edge = "registers", described.registers, AHEAD, AS_FABRIC
+            where, timeout = ("pcie", "devices", owner), described.timeout
             granules = _granules(config, ("pcie", "devices", owner, "registers"), size)
         keyed = granules if kind == "memory" else 1
+        cycles = _timeout(config, where, timeout, len(reach))
         users = tuple(source for source, row in enumerate(reach) if index in row)
-        result.append(Target(index, name, kind, size, granules, keyed, bits_for(size), users, device, ahead, edge))
+        result.append(
+            Target(index, name, kind, size, granules, keyed, bits_for(size), users, device, ahead, cycles, edge)
+        )
     return tuple(result)
 
 

@@ -158,7 +158,16 @@ class Target:
         self.granules: int = described["granules"]
         self.device: int | None = described["device"]
         memory = bytearray(rng.randbytes(self.size)) if self.size <= MOST_RANDOM else None
-        self.model = AxiRam(AxiBus.from_prefix(dut, self.name), dut.clk, dut.rst, size=self.size, mem=memory)
+        # A target that is cut off is reset, as the card demands it.
+        reset = getattr(dut, f"{self.name}_cut_off") if described["timeout"] else dut.rst
+        self.timeout: int = described["timeout"]
+        self.model = AxiRam(AxiBus.from_prefix(dut, self.name), dut.clk, reset, size=self.size, mem=memory)
+
+    def dead(self, dead: bool) -> None:
+        """Do nothing at all while `dead`."""
+        self.hold(dead)
+        for channel in (self.model.read_if.r_channel, self.model.write_if.b_channel):
+            channel.pause = dead
 
     def hold(self, held: bool) -> None:
         """Take no requests and no data while `held`."""

@@ -18,7 +18,7 @@ from .findings import SHOWN, Findings
 from .hitless import Comparison, compare
 from .lanes import check_lanes
 from .quality import Measurement, measure
-from .reference import NOBODY
+from .reference import AT_TARGET, NOBODY
 from .scoreboard import CHECKS, Result, collect
 from .targets import check_targets
 from .verdicts import TITLES, Verdict, write_json
@@ -101,7 +101,7 @@ def _coverage(manifest: dict[str, Any], result: Result) -> tuple[list[str], list
             continue
         reach.setdefault(one.slice, set()).update(manifest["initiators"][one.initiator]["targets"])
         for outcome in one.outcomes:
-            if outcome.kind in ("", "key", "revoked"):
+            if outcome.kind in ("", *AT_TARGET):
                 tried.add((one.slice, outcome.target, outcome.address // granule, one.request.write))
     wrong, possible = [], 0
     for number, targets in sorted(reach.items()):

@@ -40,7 +40,7 @@ def judge_merged(whole: Whole, findings: Findings) -> None:
     choices = []
     for piece in whole.pieces:
         if piece.access is not None:
-            choices.append(set(piece.access.responses))
+            choices.append(set(piece.access.responses) if piece.access.cut == FOREVER else {SLVERR})
         elif piece.refusals:
             piece.denied = True
             choices.append(piece.refusals)

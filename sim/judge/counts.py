@@ -5,7 +5,7 @@ from typing import Any
 
 from .control import SETTLE
 from .pieces import Asked
-from .reference import NOBODY
+from .reference import AT_TARGET, NOBODY
 from .scoreboard import Result
 from .transactions import FOREVER
 
@@ -34,7 +34,7 @@ def _log_entries(asked: Asked, manifest: dict[str, Any]) -> set[tuple[int | str,
 
 def _as_logged(entry: dict[str, Any]) -> tuple[int | str, ...]:
     """An entry of the log in the same form; the slice of a request without one says nothing."""
-    target = entry["target"] if entry["kind"] in ("key", "revoked") else 0
+    target = entry["target"] if entry["kind"] in AT_TARGET else 0
     known = entry["slice"] if entry["owned"] else -1
     place = target, entry["context"], known, entry["owned"], entry["address"]
     return (entry["kind"], entry["write"], entry["initiator"], *place)
@@ -47,7 +47,8 @@ def check_faults(manifest: dict[str, Any], result: Result) -> None:
     if not any(mark.get("quiet") for mark in marks):
         findings.add("faults", trace.cycles, "the bench never read the fault log while nothing was under way")
         return
-    denied = [one for one in result.asked if one.denied]
+    # What a target was given before it was cut off is answered in its stead, and not logged.
+    denied = [one for one in result.asked if one.denied and one.access is None]
     open_ = [one for one in result.asked if one.cut and one.access is None]
     # Requests whose log entry is certain are matched first, so that the others get what is left.
     places: dict[tuple[int | str, ...], int] = Counter()
@@ -72,11 +73,14 @@ def check_faults(manifest: dict[str, Any], result: Result) -> None:
             else:
                 loose.remove(match)
         if mark.get("quiet"):
-            least = sum(one.request.end <= mark["cycle"] for one in denied)
-            most = least + sum(one.request.cut <= mark["cycle"] for one in open_)
+            most = sum(one.request.end <= mark["cycle"] for one in denied)
+            # Nor is what stood in front of a target, one request in each direction, when that was cut off.
+            least = most - 2 * sum(cycle <= mark["cycle"] for cycle in result.reference.cuts)
+            most += sum(one.request.cut <= mark["cycle"] for one in open_)
             total = logged + mark["lost"]
             if not least <= total <= most:
-                text = f"{logged} faults logged and {mark['lost']} lost, but {least} denials seen"
+                right = least if least == most else f"{least} to {most}"
+                text = f"{logged} faults logged and {mark['lost']} lost, but {right} denials seen"
                 findings.add("faults", mark["cycle"], text)
 
 
@@ -104,11 +108,11 @@ def _expected(
         what = "WRITE" if request.write else "READ"
         codes = one.codes
         if one.access is not None:
-            slices, passed, surely, denied = {one.access.user}, True, True, False
+            slices, passed, surely, denied = {one.access.user}, True, True, one.access.cut < FOREVER
         else:
             right = [o for o in one.outcomes if not one.denied or o.response in codes]
             slices = {outcome.slice for outcome in right}
-            through = [outcome.kind in ("", "key", "revoked") for outcome in right]
+            through = [outcome.kind in ("", *AT_TARGET) for outcome in right]
             # Nobody sees the response to a piece of a write, so it may be unknown how far the piece came.
             passed, surely = any(through), all(through) and not one.cut
             denied = one.denied or one.cut

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .bursts import BOUNDARY, DECERR, INCR, OKAY, SLVERR
-from .reference import NOBODY, Outcome
+from .reference import CUT_OFF, NOBODY, Outcome
 from .transactions import FOREVER, Request
 
 LONGEST_EXCLUSIVE = 16
@@ -68,6 +68,11 @@ class Asked:
     def refusals(self) -> set[int]:
         """Responses of the denials that may be right."""
         return {outcome.response for outcome in self.outcomes if outcome.response is not None}
+
+    @property
+    def may_be_cut_off(self) -> bool:
+        """Whether its target may have been cut off while it was under way."""
+        return any(outcome.kind == CUT_OFF for outcome in self.outcomes)
 
     @property
     def passing(self) -> bool:

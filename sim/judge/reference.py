@@ -20,6 +20,10 @@ REVOKED = -1
 """In place of a key: a rekey has taken the granule out of everybody's hands."""
 NOBODY = -1
 """In place of a slice."""
+CUT_OFF = "cut_off"
+"""Kind of the denial by a target that is cut off."""
+AT_TARGET = ("key", "revoked", CUT_OFF)
+"""Kinds of denials at a target."""
 
 
 class Outcome(NamedTuple):
@@ -97,6 +101,8 @@ class Reference:
         In order of their command.
     barriers : list of (begin, end)
         A request that leaves the fabric after `end` was checked after `begin`.
+    cuts : list of int
+        Cycles in which a target was cut off.
     snapshots : list of int
         Cycles in which the counters were copied.
     contracts : dict
@@ -119,6 +125,12 @@ class Reference:
         self._windows: dict[tuple[int, int], History[Entry | None]] = defaultdict(lambda: History(None))
         self._rights: dict[tuple[int, bool], History[int]] = defaultdict(lambda: History(0))
         self._keys: list[dict[int, History[int]]] = [{} for _ in self.targets]
+        self.cuts: list[int] = []
+        self._cut_off: list[History[int]] = [History(0) for _ in self.targets]
+        for target, history in zip(self.targets, self._cut_off, strict=True):
+            for cycle, level in trace.of(target["name"], "cut_off"):
+                history.change(level, cycle - 1, cycle + 1)
+                self.cuts += [cycle] if level else []
         self._accesses = accesses(manifest, trace)
         self._reads: dict[tuple[str, int, str], list[Access]] = defaultdict(list)
         for access in self._accesses:
@@ -320,4 +332,6 @@ class Reference:
                     for allowed in self.may(key, owner, request.write, begin, end):
                         kind = "" if allowed else "revoked" if key == REVOKED else "key"
                         result.add(Outcome(None if allowed else SLVERR, kind, entry.target, address, owner))
+                        if allowed and 1 in self._cut_off[entry.target].possible(begin, end):
+                            result.add(Outcome(SLVERR, CUT_OFF, entry.target, address, owner))
         return result

@@ -56,6 +56,12 @@ def _compare(asked: Asked, access: Request, target: str, findings: Findings) -> 
         findings.add("delivery", access.cycle, f"{target} got other data or strobes than the {request} gave")
     if asked.cut or request.end == FOREVER:
         return
+    if access.cut < FOREVER:
+        # It was answered in the target's stead.
+        if not asked.denied and not asked.merged:
+            findings.add("responses", request.end, f"the {request} was answered, though {target} was cut off before it")
+        return
+    asked.denied = False
     if access.end == FOREVER or request.end < access.end:
         findings.add("responses", request.end, f"the {request} was answered before {target} had answered")
     elif not asked.merged and (request.responses != access.responses or request.data != access.data):
@@ -81,7 +87,7 @@ class _Matcher:
         self.waiting: dict[tuple[int, int, bool], deque[tuple[Asked, Outcome]]] = defaultdict(deque)
         self.last: dict[tuple[int, int, bool, int], tuple[int, int]] = defaultdict(lambda: (-1, 0))
         for one in asked:
-            if one.denied:
+            if one.denied and not one.may_be_cut_off:
                 continue
             for outcome in one.outcomes:
                 if outcome.response is None and outcome.target < targets:
@@ -143,7 +149,7 @@ def _check_slots(manifest: dict[str, Any], result: Result) -> None:
         if access.cycle < until[place]:
             text = f"the {access} has the ID of one that is still under way"
             result.findings.add("delivery", access.cycle, text)
-        until[place] = max(until[place], access.end)
+        until[place] = max(until[place], min(access.end, access.cut))
 
 
 def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Result:

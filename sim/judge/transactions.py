@@ -23,7 +23,7 @@ class Request:
     end : int
         Cycle of the last response, or FOREVER.
     cut : int
-        Cycle of the reset that ended it, or FOREVER.
+        Cycle of the reset that ended it, or, at a target, in which that was cut off; else FOREVER.
     piece : int
         Its place in the burst of which it is a piece; `number` is that of the burst.
     """
@@ -73,7 +73,7 @@ def reads(trace: Trace, port: str, findings: Findings, check: str) -> list[Reque
     result: list[Request] = []
     waiting: dict[int, deque[Request]] = defaultdict(deque)
     in_reset = False
-    for cycle, order, event in _steps(trace, port, {"reset": 0, "R": 1, "AR": 2}):
+    for cycle, order, event in _steps(trace, port, {"reset": 0, "cut_off": 0, "R": 1, "AR": 2}):
         if order == 0:
             in_reset = bool(event[1])
             _cut(waiting, cycle)
@@ -118,7 +118,7 @@ def writes(trace: Trace, port: str, findings: Findings, check: str) -> list[Requ
             if last or complete:
                 filling.popleft()
 
-    for cycle, order, event in _steps(trace, port, {"reset": 0, "B": 1, "AW": 2, "W": 3}):
+    for cycle, order, event in _steps(trace, port, {"reset": 0, "cut_off": 0, "B": 1, "AW": 2, "W": 3}):
         if order == 0:
             in_reset = bool(event[1])
             _cut(waiting, cycle)

@@ -28,7 +28,7 @@ TITLES = {
     "hitless_strict": "bystanders without a shared target: ports equal cycle by cycle",
     "hitless_sharing": "bystanders sharing a target: no error, no loss, bounded delay",
     "hitless_growth": "a growing slice does not stall",
-    "hostile": "nobody notices an initiator that stalls",
+    "hostile": "nobody notices an initiator that stalls, or a target that dies",
     "quality": "shares of a saturated target follow limits and classes",
     "figures": "measured figures",
 }

@@ -1,9 +1,13 @@
-"""Two slices saturate a bank while a third one on it stalls in every way that AXI leaves to an initiator."""
+"""Two slices saturate a bank while a third one stalls in every way that AXI leaves to it, or another target dies."""
 
 from typing import Any
 
+from ram import SliceDefinition
+
+from ..bench.burst import Burst
 from ..bench.card import cycles
 from ..bench.load import Load
+from ..bench.ports import Target
 from .qos import MEASURE_CYCLES, SETTLE_CYCLES, SLICES, contenders
 from .setting import Setting
 
@@ -47,7 +51,42 @@ async def run(setting: Setting) -> None:
                 if channel and load:
                     channel.pause = False
                     await load.stop()
+        await _dying_target(setting)
     await setting.card.quiet()
+
+
+async def _dying_target(setting: Setting) -> None:
+    """The third slice uses another memory, which does nothing any more; it is cut off, and attached again."""
+    card, holding = setting.card, setting.holding(HOSTILE)
+    port, context = holding.contexts[0]
+    shared = holding.regions[0].target
+    found = [target for target in card.targets if target.timeout and target.kind == "memory" and target.index != shared]
+    target = next((target for target in found if target.index in port.targets), None)
+    if target is None:
+        return setting.skip("a target dies", "no other memory with a timeout is reached by the third slice")
+    definition = setting.manager.definition(HOSTILE).model_dump(mode="json", by_alias=True, exclude_none=True)
+    definition["memory"].append({"name": "far", "size": card.granule, "targets": [target.name]})
+    wanted = SliceDefinition.model_validate(definition)
+    await setting.change(setting.manager.apply(wanted), "grow", f"{HOSTILE} gets memory in {target.name}")
+    far = next(region for region in setting.holding(HOSTILE).regions if region.target == target.index)
+    for write in (False, True):
+        load = Load(port, context, far, write=write, outstanding=16)
+        await cycles(SETTLE_CYCLES)
+        target.dead(True)
+        await cycles(GRIP_CYCLES)
+        what = f"a target of {'writes' if write else 'reads'} dies, others {'write' if write else 'read'}"
+        await _bystanders(setting, what, write=write)
+        await card.until(lambda fields: fields["settled"] == 1, "target", "STATUS", target.index)
+        await load.stop()
+        await _attach(setting, target)
+        reply = await port.read(Burst(far.base, 1, port.size_max, user=context))
+        assert reply is not None and reply.ok, f"{target.name} does not answer after it was attached again"
+
+
+async def _attach(setting: Setting, target: Target) -> None:
+    """The target comes back to life; it was reset by the cut-off."""
+    target.dead(False)
+    await setting.change(setting.manager.attach(target.name), "attach", f"{target.name} is attached again")
 
 
 async def _bystanders(setting: Setting, title: str, *, write: bool) -> None:

@@ -95,6 +95,24 @@ def test_odd_yaml(text: str, line: int, part: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("isolation", "timeout", "part"),
+    [
+        ("strict", "1000", "1000 cycles is not a power of two from 64 on; take 64 or more"),
+        ("strict", "32", "32 cycles is not a power of two from 64 on; take 64 or more"),
+        ("strict", "1", "greater than or equal to 4"),
+        ("basic", "1024", "only `isolation: strict` can cut a target off"),
+    ],
+)
+def test_timeout_that_cannot_be_kept(isolation: str, timeout: str, part: str, tmp_path: Path) -> None:
+    path = tmp_path / "card.yaml"
+    text = GOOD.replace("slices: 1", f"slices: 1, isolation: {isolation}")
+    path.write_text(text.replace("size: 4KiB}", f"size: 4KiB, timeout: {timeout}}}"))
+    message = refusal(path)
+    assert message.startswith(f"{path}:6: targets.bank.timeout: ")
+    assert part in message
+
+
+@pytest.mark.parametrize(
     ("content", "part"),
     [
         (b"card: \xff\xfe\n", "UTF-8"),

@@ -27,6 +27,26 @@ def loaded(card: Card) -> Manager:
     return up(card, *example("web", "db", "batch", "ml"))
 
 
+def test_a_target_is_attached_again(quad: Card) -> None:
+    """Nobody's resources change; a card in which it is not cut off refuses."""
+    manager = loaded(quad)
+    answer = manager.attach("bank1")
+    assert answer.ok and answer.transition is not None
+    operations = [(type(o).__name__, o.register) for o in answer.transition.operations]
+    assert operations[-4:] == [
+        ("Compare", "target.bank1.STATUS"),
+        ("Write", "target.bank1.ATTACH"),
+        ("Wait", "target.bank1.STATUS"),
+        ("Write", "identity.GENERATION"),
+    ]
+    manager.commit(answer)
+    assert manager.inventory.slices == loaded(quad).inventory.slices
+    refused = manager.attach("bank9")
+    known = "bank0, bank1, bank2, bank3, nvme0_registers, nvme1_registers"
+    assert refused.reason == f"'bank9' is not a target that this card can cut off (it can: {known})"
+    assert refused.code is INVALID and refused.transition is None
+
+
 INVALID, EXHAUSTED = Code.ERROR_INVALID_REQUEST, Code.ERROR_NO_RESOURCES
 
 

@@ -185,6 +185,8 @@ STRICT_MUTANTS = (
         "denied before its data", "steer", _register("denied"), "moves & ~|request[2:0]", ("bring_up",), ("responses",)
     ),
     Mutant("beats without room", "steer", _assign("has_room"), "1'h1", ("bring_up",), ("completed",)),
+    Mutant("a dead target is not noticed", "owed", _assign("overdue"), "1'h0", ("hostile",), ("completed",)),
+    Mutant("a dead target's debts are forgotten", "owed", _assign("o__valid"), "1'h0", ("hostile",), ("completed",)),
     Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
     Mutant(
@@ -207,7 +209,7 @@ STRICT_MUTANTS = (
     Mutant(
         "answer beside a denial is lost",
         r"egress_(read|write)",
-        _assign("answer__ready"),
+        _assign("free"),
         "1'h1",
         ("isolation",),
         ("completed",),
