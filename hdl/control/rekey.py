@@ -206,7 +206,8 @@ class Rekey(wiring.Component):
             next_scrubbed.eq(granule_end & ~at_end),
             nothing_left.eq(outstanding == 0),
         ]
-        m.d.sync += outstanding.eq(outstanding + burst_end - self.scrub_done)
+        # A target that answers what it was not asked for must not make the count wrap.
+        m.d.sync += outstanding.eq(outstanding + burst_end - (self.scrub_done & ~nothing_left))
         with m.If(sent):
             m.d.sync += beat.eq(beat + 1)
         with m.If(burst_end):

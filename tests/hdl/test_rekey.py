@@ -2,10 +2,11 @@
 
 from amaranth.hdl import Elaboratable, Module
 
-from hdl.control.rekey import Rekey
+from hdl.control.rekey import SCRUBS, Rekey
 from hdl.fabric.egress import Egress
 from hdl.fabric.epochs import Epochs
 from hdl.plan.blocks import REKEY_PHASES
+from hdl.plan.plan import KEY_NOBODY, SCRUB_BEATS
 
 from .harness import board, simulate
 
@@ -262,3 +263,69 @@ def test_failed_scrub_leaves_the_range_to_nobody():
         assert await _outcome(ctx, side, A) == "denied"
 
     simulate(side, bench, Memory(side, response=2).run)
+
+
+async def _scrub_engine(ctx, rekey, *, ticks, sent):
+    """Take everything that the engine sends for some cycles; notes the scrub writes."""
+    for _ in range(ticks):
+        ctx.set(rekey.scrub_ready, 1)
+        ctx.set(rekey.drained, ctx.get(rekey.drain))
+        if ctx.get(rekey.scrub_valid) and ctx.get(rekey.scrub_first):
+            sent.append(ctx.get(rekey.scrub_request).address)
+        await ctx.tick()
+
+
+async def _start_scrub(ctx, rekey):
+    """The command to rekey granule 0 with scrub, once the sweep after reset has ended."""
+    await _scrub_engine(ctx, rekey, ticks=rekey.target.keyed + 20, sent=[])
+    for name, value in (("key", KEY_A), ("scrub", 1), ("command", 1)):
+        ctx.set(getattr(rekey, name), value)
+    await ctx.tick()
+    ctx.set(rekey.command, 0)
+
+
+def test_a_target_may_take_its_time_with_scrub_writes():
+    """It takes all that it is sent and answers none; what it was not asked for does not count."""
+    plan = board("mini")
+    rekey = Rekey(plan, plan.targets[0])
+    bursts = plan.granule // (SCRUB_BEATS * plan.data_bytes)
+    sent = []
+
+    async def bench(ctx):
+        ctx.set(rekey.scrub_done, 1)
+        await _start_scrub(ctx, rekey)
+        ctx.set(rekey.scrub_done, 0)
+        await _scrub_engine(ctx, rekey, ticks=4000, sent=sent)
+        assert len(sent) == SCRUBS < bursts, "more scrub writes than can be counted"
+        for answers in range(1, bursts + 1):
+            assert REKEY_PHASES[ctx.get(rekey.phase)] in ("scrub", "flush"), f"ended after {answers - 1} answers"
+            ctx.set(rekey.scrub_done, 1)
+            await _scrub_engine(ctx, rekey, ticks=1, sent=sent)
+            ctx.set(rekey.scrub_done, 0)
+            await _scrub_engine(ctx, rekey, ticks=20, sent=sent)
+        await _scrub_engine(ctx, rekey, ticks=20, sent=sent)
+        assert REKEY_PHASES[ctx.get(rekey.phase)] == "idle" and not ctx.get(rekey.failed)
+
+    simulate(rekey, bench)
+    assert len(set(sent)) == len(sent) == bursts
+
+
+def test_a_target_that_is_cut_off_ends_its_rekey():
+    """The range is left to nobody."""
+    plan = board("mini")
+    rekey = Rekey(plan, plan.targets[0])
+
+    async def bench(ctx):
+        await _start_scrub(ctx, rekey)
+        await _scrub_engine(ctx, rekey, ticks=200, sent=[])
+        assert ctx.get(rekey.scrubs)
+        ctx.set(rekey.cut, 1)
+        granted = []
+        for _ in range(3000):
+            if ctx.get(rekey.key_write):
+                granted.append((ctx.get(rekey.key_granule), ctx.get(rekey.key_value)))
+            await _scrub_engine(ctx, rekey, ticks=1, sent=[])
+        assert REKEY_PHASES[ctx.get(rekey.phase)] == "idle" and ctx.get(rekey.failed)
+        assert granted == [(0, KEY_NOBODY)]
+
+    simulate(rekey, bench)
