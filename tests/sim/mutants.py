@@ -186,7 +186,6 @@ STRICT_MUTANTS = (
     ),
     Mutant("beats without room", "steer", _assign("has_room"), "1'h1", ("bring_up",), ("completed",)),
     Mutant("a dead target is not noticed", "owed", _assign("overdue"), "1'h0", ("hostile",), ("completed",)),
-    Mutant("a dead target's debts are forgotten", "owed", _assign("o__valid"), "1'h0", ("hostile",), ("completed",)),
     Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
     Mutant(
