@@ -18,6 +18,7 @@ from .control.rekey import Rekey
 from .control.window_fill import WindowFill
 from .edge.ports import connect_edges, edge_members
 from .fabric.data_plane import PLANES, DataPlane
+from .fabric.load_level import LEVEL_BITS
 from .plan.blocks import INTERRUPTS, register_map
 from .plan.manifest import manifest
 from .plan.plan import Plan
@@ -34,6 +35,8 @@ def _attached_members(plan: Plan) -> dict[str, wiring.Member]:
             members[f"{port.name}_hold"] = Out(1, init=1)
             members[f"{port.name}_boot_address"] = Out(plan.address_width)
     members |= {f"{target.name}_cut_off": Out(1) for target in plan.targets if target.timeout}
+    if plan.load_unit:
+        members |= {f"{target.name}_load": Out(LEVEL_BITS * plan.slices) for target in plan.targets}
     if plan.lanes:
         members |= {"lane_rx": In(LANE_BITS * plan.lanes), "lane_tx": Out(LANE_BITS * plan.lanes)}
     for device in plan.devices:
@@ -62,6 +65,8 @@ class Card(wiring.Component):
     <core>_reset, <core>_hold, <core>_boot_address, <device>_dma_reset : Out
     <target>_cut_off : Out(1)
         If the target has a timeout: it is cut off and sees no request. It must be reset before it is attached again.
+    <target>_load : Out(2 * slices)
+        If the card has load levels: two bits for each slice, see :class:`hdl.fabric.load_level.LoadLevel`.
     lane_rx, lane_tx, <device>_lane_rx, <device>_lane_tx
         Physical lanes, and the lanes of each controller.
     """
@@ -211,12 +216,14 @@ class Card(wiring.Component):
                     control.scrubs.eq(rekey.scrubs),
                     rekey.cut.eq(control.cut),
                 ]
+            if plan.load_unit:
+                m.d.comb += getattr(self, f"{target.name}_load").eq(control.load)
             if target.kind == "memory":
                 m.d.comb += [
-                    control.scrub_request.eq(rekey.scrub_request),
-                    control.scrub_beat.eq(rekey.scrub_beat),
+                    control.scrub_burst.eq(rekey.scrub_burst),
                     control.scrub_valid.eq(rekey.scrub_valid),
                     control.scrub_first.eq(rekey.scrub_first),
+                    control.scrub_last.eq(rekey.scrub_last),
                     rekey.scrub_ready.eq(control.scrub_ready),
                     rekey.scrub_done.eq(control.scrubbed),
                     rekey.scrub_error.eq(control.scrub_error),

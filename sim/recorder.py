@@ -6,12 +6,15 @@ between them and the data plane, where widths and IDs are those of the fabric. W
 ``events.txt``
     A line for each handshake, ``<cycle> <port> <channel> <fields>``, and for each change of a signal beside AXI,
     ``<cycle> <port> <signal> <value>``; the card's own signals have the port ``-``. The cycle is decimal, the rest
-    hexadecimal. Nothing is written while `rst` is high but `rst` itself.
+    hexadecimal. ``<cycle> <port> unstable <channel>`` says that the card has taken back or changed what it offered
+    in the cycle before, which AXI forbids (IHI 0022H, A3.2.1); the number is the place in :data:`CHANNELS`. Ports in
+    reset and targets that are cut off are left out of that. Nothing is written while `rst` is high but `rst` itself.
 ``signals_<initiator>.txt``, with ``+signals``
     First a line with the names and widths of all signals of the port, most significant first. Then
     ``<cycle> <value of all of them>`` whenever it differs from the cycle before.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +88,8 @@ def lite_signals(manifest: dict[str, Any]) -> Ports:
 
 def side_signals(manifest: dict[str, Any]) -> dict[str, Ports]:
     """Signals beside AXI, by the port that they belong to; ``-`` is the card."""
-    width = manifest["fabric"]["address_width"]
+    fabric = manifest["fabric"]
+    width = fabric["address_width"]
     sides: dict[str, Ports] = {"-": {"interrupt": 1}}
     for port in manifest["initiators"]:
         name = port["name"]
@@ -96,6 +100,10 @@ def side_signals(manifest: dict[str, Any]) -> dict[str, Ports]:
     for port in manifest["targets"]:
         if port["timeout"]:
             sides[port["name"]] = {f"{port['name']}_cut_off": 1}
+    if fabric["load_unit"]:
+        for port in manifest["targets"]:
+            levels = (len(manifest["enumerations"]["load_level"]) - 1).bit_length()
+            sides.setdefault(port["name"], {})[f"{port['name']}_load"] = levels * fabric["slices"]
     pcie = manifest["pcie"]
     for way in ("rx", "tx") if pcie["lanes"] else ():
         sides["-"][f"lane_{way}"] = pcie["lanes"] * LANE_BITS
@@ -118,6 +126,23 @@ def _handshakes(port: str, channels: dict[str, tuple[str, ...]]) -> list[str]:
             f"      if ({port}_{channel}valid && {port}_{channel}ready) "
             f'$fwrite(events, "%0d {port} {channel.upper()} {formats}\\n", cycle, {values});'
         )
+    return lines
+
+
+def _stability(port: str, channels: Sequence[str], fields: dict[str, tuple[str, ...]], excused: str) -> list[str]:
+    """Lines of the module that watch what the card offers on some channels of a port; `excused` is a condition."""
+    lines = []
+    for channel in channels:
+        offer = "{" + ", ".join(f"{port}_{channel}{field}" for field in fields[channel]) + "}"
+        kept, name = f"kept_{port}_{channel}", f"{port}_{channel}"
+        lines += [
+            f"  logic [$bits({offer}):0] {kept} = '0;  // what stands from the cycle before, and whether anything does",
+            "  always @(posedge clk) begin",
+            f"    {kept} <= {{{offer}, {name}valid && !{name}ready && !rst && !({excused})}};",
+            f"    if (events != 0 && !rst && {kept}[0] && !({excused}) && {{{offer}, {name}valid}} != {kept})",
+            f'      $fwrite(events, "%0d {port} unstable {list(fields).index(channel):x}\\n", cycle);',
+            "  end",
+        ]
     return lines
 
 
@@ -206,6 +231,10 @@ def recorder(manifest: dict[str, Any]) -> str:
         "  final if (events != 0) $fclose(events);",
         "",
     ]
+    body += _stability("control", ("b", "r"), LITE_CHANNELS, "0")
+    for name in names:
+        excused = next((signal for signal in sides.get(name, {}) if signal.endswith(("_reset", "_cut_off"))), "0")
+        body += _stability(name, ("b", "r") if name in initiators else ("aw", "w", "ar"), CHANNELS, excused)
     for name in initiators:
         body += _waves(name, axi_signals(manifest, name) | sides.get(name, {}))
     watched = [signal for name in adapted(manifest) for signal in axi_signals(manifest, name)]

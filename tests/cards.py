@@ -87,6 +87,7 @@ def random_cards(
         "outstanding": power(2, 32),
         "budgets": draw(st.sampled_from(["common", "separate"])),
         "slice_outstanding": draw(st.booleans()),
+        "load_unit": draw(st.sampled_from((None, 2, 16))),
         "fault_log": power(4, 256),
         "clock": draw(st.sampled_from(["100MHz", "33.3MHz", 250_000_000])),
     }

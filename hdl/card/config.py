@@ -96,6 +96,11 @@ class FabricConfig(_Model):
         False,
         description="Whether a contract can limit the requests that a slice has outstanding over all its ports.",
     )
+    load_unit: Annotated[Literal[2, 4, 8, 16, 32, 64, 128, 256] | None, Whole] = Field(
+        None,
+        description="Cycles of waiting for a target's grant below which its load counts as light; each target then "
+        "tells its load level for each slice. Nothing is built if left out.",
+    )
     fault_log: Annotated[Literal[4, 8, 16, 32, 64, 128, 256], Whole] = Field(
         16, description="Entries of the fault log."
     )

@@ -5,8 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from ..bus.axi import Burst
-from ..fabric import layouts
+from ..fabric.scrubber import scrub_bits, scrubber_members
 from ..plan.blocks import REKEY_PHASES
 from ..plan.plan import KEY_NOBODY, SCRUB_BEATS, Plan, Target
 
@@ -44,9 +43,8 @@ class Rekey(wiring.Component):
     drain, drained : the client port of :class:`hdl.fabric.epochs.Epochs`
     revoke, revoke_first, revoke_last, key_write, key_granule, key_value : Out
         To both gates.
-    scrub_request, scrub_beat, scrub_valid, scrub_first : Out
-        The scrubber's port at the write gate;
-        `scrub_first` marks the first beat of a burst, `scrub_ready` takes a beat.
+    scrub_burst, scrub_valid, scrub_first, scrub_last, scrub_ready
+        The scrubber's port at the write gate, see :func:`hdl.fabric.scrubber.scrubber_members`.
     scrub_done, scrub_error : In(1)
         A scrub write was answered.
     scrubs : Out(1)
@@ -82,11 +80,7 @@ class Rekey(wiring.Component):
                 "key_write": Out(1),
                 "key_granule": Out(granule),
                 "key_value": Out(plan.key_bits),
-                "scrub_request": Out(layouts.request(plan)),
-                "scrub_beat": Out(layouts.write_beat(plan)),
-                "scrub_valid": Out(1),
-                "scrub_first": Out(1),
-                "scrub_ready": In(1),
+                **{name: member.flip() for name, member in scrubber_members(plan).items()},
                 "scrub_done": In(1),
                 "scrub_error": In(1),
                 "scrubs": Out(1),
@@ -178,8 +172,7 @@ class Rekey(wiring.Component):
     def _scrubber(self, m: Module, at_end: Signal, next_scrubbed: Signal) -> tuple[Signal, Signal]:
         """Bursts of zeros over granule `progress` and on; returns "all sent" and "all answered"."""
         plan = self.plan
-        burst_bits = exact_log2(SCRUB_BEATS * plan.data_bytes)
-        chunk = Signal(max(1, plan.granule_bits - burst_bits))
+        chunk = Signal(plan.granule_bits - scrub_bits(plan))
         beat = Signal(exact_log2(SCRUB_BEATS))
         sent = Signal()
         burst_end = Signal()
@@ -187,20 +180,15 @@ class Rekey(wiring.Component):
         all_sent = Signal()
         nothing_left = Signal()
         outstanding = Signal(range(SCRUBS + 1))
-        request = self.scrub_request
         m.d.comb += [
             # Not more at a time than can be counted.
             self.scrub_valid.eq((self.phase == SCRUB) & (~self.scrub_first | (outstanding < SCRUBS))),
             self.scrubs.eq((self.phase == SCRUB) | ~nothing_left),
-            request.address.eq(Cat(Const(0, burst_bits), chunk, self.progress)),
-            request.length.eq(SCRUB_BEATS - 1),
-            request.size.eq(plan.size_max),
-            request.burst.eq(Burst.INCR),
+            self.scrub_burst.eq(Cat(chunk, self.progress)),
             self.scrub_first.eq(beat == 0),
-            self.scrub_beat.strobe.eq(Const(-1, plan.data_bytes)),
-            self.scrub_beat.last.eq(beat == SCRUB_BEATS - 1),
+            self.scrub_last.eq(beat == SCRUB_BEATS - 1),
             sent.eq(self.scrub_valid & self.scrub_ready),
-            burst_end.eq(sent & self.scrub_beat.last),
+            burst_end.eq(sent & self.scrub_last),
             granule_end.eq(burst_end & chunk.all()),
             all_sent.eq(granule_end & at_end),
             next_scrubbed.eq(granule_end & ~at_end),

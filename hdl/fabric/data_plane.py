@@ -17,7 +17,9 @@ from .gate import guard_members
 from .ingress_read import IngressRead
 from .ingress_strict import StrictIngress
 from .ingress_write import IngressWrite
+from .load_level import LEVEL_BITS, LoadLevel
 from .ports import fill_members, owner_members
+from .scrubber import connect_scrubber, scrubber_members
 
 PLANES = ("read", "write")
 RIGHTS = ("rights_write", "rights_key", "rights_slices")
@@ -44,11 +46,7 @@ def _target_control(plan: Plan, target: Target) -> wiring.Signature:
     scrub: dict[str, wiring.Member] = {}
     if target.kind == "memory":
         scrub = {
-            "scrub_request": In(layouts.request(plan)),
-            "scrub_beat": In(layouts.write_beat(plan)),
-            "scrub_valid": In(1),
-            "scrub_first": In(1),
-            "scrub_ready": Out(1),
+            **scrubber_members(plan),
             "scrubbed": Out(1),
             "scrub_error": Out(1),
         }
@@ -57,7 +55,8 @@ def _target_control(plan: Plan, target: Target) -> wiring.Signature:
         **{f"{plane}_fault": Out(layouts.fault(plan)) for plane in PLANES},
     }
     cut = {"scrubs": In(1), "attach": In(1), "cut": Out(1), "settled": Out(1)} if target.timeout else {}
-    return wiring.Signature({**guard, **scrub, **faults, **cut, "drain": In(2), "drained": Out(2)})
+    load: dict[str, wiring.Member] = {"load": Out(LEVEL_BITS * plan.slices)} if plan.load_unit else {}
+    return wiring.Signature({**guard, **scrub, **faults, **cut, **load, "drain": In(2), "drained": Out(2)})
 
 
 class DataPlane(wiring.Component):
@@ -114,6 +113,13 @@ class DataPlane(wiring.Component):
             self._connect_egress(m, target, egress_read, egress_write)
             if target.timeout:
                 self._connect_cutoff(m, target, egress_read, egress_write)
+            if plan.load_unit:
+                m.submodules[f"load_{target.name}"] = load = LoadLevel(plan)
+                m.d.comb += [
+                    load.sample0.eq(egress_read.sample),
+                    load.sample1.eq(egress_write.sample),
+                    getattr(self, target.name).load.eq(load.level),
+                ]
             for egress, ingresses in ((egress_read, reads), (egress_write, writes)):
                 self._connect_switch(m, target, egress, ingresses)
         return m
@@ -207,15 +213,8 @@ class DataPlane(wiring.Component):
                 getattr(control, f"{name}_fault").eq(egress.fault),
             ]
         if target.kind == "memory":
-            n = len(target.initiators)
+            connect_scrubber(m, self.plan, control, write, len(target.initiators))
             m.d.comb += [
-                getattr(write, f"request{n}").eq(control.scrub_request),
-                getattr(write, f"beat{n}").eq(control.scrub_beat),
-                write.request_valid[n].eq(control.scrub_valid & control.scrub_first),
-                write.beat_valid[n].eq(control.scrub_valid & ~control.scrub_first),
-                control.scrub_ready.eq(
-                    (write.request_ready[n] & control.scrub_first) | (write.beat_ready[n] & ~control.scrub_first)
-                ),
                 control.scrubbed.eq(write.scrubbed),
                 control.scrub_error.eq(write.scrub_error),
             ]

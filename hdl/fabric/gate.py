@@ -10,6 +10,7 @@ from ..plan.blocks import FAULT_KINDS
 from ..plan.plan import KEY_NOBODY, Plan, Target, bits_for
 from . import layouts
 from .arbiter import Arbiter
+from .load_level import Waiting, sample_layout
 from .select import select
 
 KEY, REVOKED, CUT_OFF = (FAULT_KINDS.index(kind) for kind in ("key", "revoked", "cut_off"))
@@ -97,6 +98,8 @@ class Gate(wiring.Component):
         The same for the fault log; the target's own number is left out of it.
     answered : In(1)
         Reads only: a beat of data came back.
+    sample : Out(sample_layout)
+        If the card has load levels: the grant in the cycle before; the scrubber's do not count.
     cut, leaves, offers
         If the target can be cut off. `cut` : In(1), it is: whatever has not been offered yet is denied. `offers` :
         Out(1), the oldest request has passed. `leaves` : Out(1), it leaves.
@@ -126,6 +129,7 @@ class Gate(wiring.Component):
                 **inputs,
                 **(writes if write else {"answered": In(1)}),
                 **guard_members(plan),
+                **({"sample": Out(sample_layout(plan))} if plan.load_unit else {}),
                 **({"cut": In(1), "offers": Out(1), "leaves": Out(1)} if target.timeout else {}),
                 "epoch": In(1),
                 "o": Out(stream.Signature(layouts.request(plan))),
@@ -168,6 +172,15 @@ class Gate(wiring.Component):
                 staged[n].epoch.eq(self.epoch),
             ]
         m.d.comb += incoming.eq(select(grant, staged))
+
+        if plan.load_unit:
+            m.submodules.waiting = waiting = Waiting(plan, len(self.target.initiators))
+            m.d.comb += [
+                waiting.request.eq(self.request_valid),
+                waiting.grant.eq(grant),
+                waiting.slice.eq(incoming.request.slice),
+                self.sample.eq(waiting.sample),
+            ]
 
         # Requests wait in the queue while they are checked, and until the target takes them.
         m.submodules.stage = stage = Memory(shape=stage_layout(plan), depth=DEPTH, init=[])

@@ -9,6 +9,7 @@ Described = tuple[str, tuple[str, ...], str, list[Register]]
 REKEY_PHASES = ("idle", "revoke", "drain", "scrub", "flush", "hold", "grant", "settle")
 HANDOVER_PHASES = ("idle", "revoke", "block", "drain", "reset", "assign", "grant", "release")
 FAULT_KINDS = ("none", "no_slice", "window", "burst", "key", "revoked", "cut_off")
+LOAD_LEVELS = ("light", "optimal", "moderate", "severe")
 INTERRUPTS = ("fault", "rekey", "handover", "barrier", "window", "cut_off")
 
 

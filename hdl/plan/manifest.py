@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from .. import VERSION
-from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, REKEY_PHASES, register_map
+from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, LOAD_LEVELS, REKEY_PHASES, register_map
 from .edge import Edge
 from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATIENCE, SCRUB_BEATS, Plan
 from .registers import RegisterMap
@@ -74,6 +74,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "chunk": plan.chunk,
             "budgets": plan.budgets,
             "slice_outstanding": plan.slice_outstanding,
+            "load_unit": plan.load_unit or 0,
             "fault_log": plan.fault_log,
             "clock": plan.clock,
             "scrub_beats": SCRUB_BEATS,
@@ -121,6 +122,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "rekey_phase": list(REKEY_PHASES),
             "handover_phase": list(HANDOVER_PHASES),
             "interrupt": list(INTERRUPTS),
+            "load_level": list(LOAD_LEVELS),
         },
         "registers": _registers(register_map(plan)),
     }

@@ -124,6 +124,7 @@ class Plan:
     chunk: int
     budgets: str
     slice_outstanding: bool
+    load_unit: int | None
     fault_log: int
     clock: int
     lanes: int

@@ -209,6 +209,7 @@ def elaborate(config: CardConfig) -> Plan:
         chunk=fabric.chunk,
         budgets=fabric.budgets,
         slice_outstanding=fabric.slice_outstanding,
+        load_unit=fabric.load_unit,
         fault_log=fabric.fault_log,
         clock=fabric.clock,
         lanes=pcie.lanes if pcie else 0,

@@ -39,6 +39,17 @@ class Burst:
     qos: int = 0
     user: int = 0
 
+    def addresses(self) -> list[int]:
+        """Where each beat begins, aligned to its size (IHI 0022H, A3.4.1)."""
+        number, container = 1 << self.size, self.beats << self.size
+        first = self.address // number * number
+        if self.burst == FIXED:
+            return [first] * self.beats
+        if self.burst == WRAP:
+            base = first // container * container
+            return [base + (first - base + number * beat) % container for beat in range(self.beats)]
+        return [first + number * beat for beat in range(self.beats)]
+
     def strobes(self, width: int) -> list[int]:
         """Widest legal WSTRB of each beat on a bus of `width` bytes (IHI 0022H, A3.4.3)."""
         number = 1 << self.size

@@ -167,6 +167,13 @@ class Card:
         }
         self.mark("counters", slices=slices, quiet=quiet)
 
+    def load_level(self, target: int, number: int) -> str:
+        """How loaded a target says it is for a slice, on a card that has load levels."""
+        levels = self.manifest["enumerations"]["load_level"]
+        bits = (len(levels) - 1).bit_length()
+        word = int(getattr(self.dut, f"{self.targets[target].name}_load").value)
+        return str(levels[word >> bits * number & ((1 << bits) - 1)])
+
     async def settle(self) -> None:
         """Wait until no port has a transaction under way; Stuck if one never ends."""
         waited = 0

@@ -25,6 +25,11 @@ class Load:
         Writes instead of reads.
     outstanding : int
         Bursts under way at once; each has an ID of its own as far as there are enough.
+
+    Members
+    -------
+    done : int
+        Bursts that were answered.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class Load:
         outstanding: int = 4,
     ) -> None:
         self.running = True
+        self.done = 0
         step = min(beats * port.width, BOUNDARY)
         burst_beats = step // port.width
         addresses = (region.base + number * step % region.length for number in count())
@@ -49,6 +55,7 @@ class Load:
                     await port.write(burst, [burst.address + beat for beat in range(burst_beats)])
                 else:
                     await port.read(burst)
+                self.done += 1
 
         # Contexts of one port must not use each other's IDs: an ID's answers come in order.
         own = port.ids // port.contexts

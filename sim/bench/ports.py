@@ -91,7 +91,16 @@ class Initiator:
             await channel.dequeue_event.wait()
         return not channel._reset_state
 
-    def _expect(self, model: Any, burst: Burst, command: type) -> Any:
+    @staticmethod
+    def request_beat(channel: Any, prefix: str, burst: Burst) -> Any:
+        """The beat of an address channel that sends `burst`."""
+        fields = {
+            "id": burst.id, "addr": burst.address, "len": burst.beats - 1, "size": burst.size, "burst": burst.burst,
+            "lock": burst.lock, "cache": burst.cache, "prot": burst.prot, "qos": burst.qos, "user": burst.user,
+        }  # fmt: skip
+        return channel._transaction_obj(**{prefix + name: value for name, value in fields.items()})
+
+    def expect(self, model: Any, burst: Burst, command: type) -> Any:
         """Tell the model of a burst whose address it has just been given; the event comes with the answer."""
         event = Event()
         length = burst.beats << burst.size
@@ -107,8 +116,8 @@ class Initiator:
         model = self.master.read_if
         if not await self._room(model.ar_channel):
             return None
-        model.ar_channel.send_nowait(_address(model.ar_channel, "ar", burst))
-        event = self._expect(model, burst, AxiReadRespCmd)
+        model.ar_channel.send_nowait(self.request_beat(model.ar_channel, "ar", burst))
+        event = self.expect(model, burst, AxiReadRespCmd)
         await event.wait()
         return None if event.data is None else Reply(int(event.data.resp), event.data.data)
 
@@ -123,23 +132,14 @@ class Initiator:
         async with self._write_order:
             if not await self._room(model.aw_channel):
                 return None
-            model.aw_channel.send_nowait(_address(model.aw_channel, "aw", burst))
-            event = self._expect(model, burst, AxiWriteRespCmd)
+            model.aw_channel.send_nowait(self.request_beat(model.aw_channel, "aw", burst))
+            event = self.expect(model, burst, AxiWriteRespCmd)
             for beat, (word, strobe) in enumerate(zip(data, strobes, strict=True), start=1):
                 if not await self._room(channel):
                     return None
                 channel.send_nowait(channel._transaction_obj(wdata=word, wstrb=strobe, wlast=int(beat == burst.beats)))
         await event.wait()
         return None if event.data is None else Reply(int(event.data.resp))
-
-
-def _address(channel: Any, prefix: str, burst: Burst) -> Any:
-    """The beat of an address channel that sends `burst`."""
-    fields = {
-        "id": burst.id, "addr": burst.address, "len": burst.beats - 1, "size": burst.size, "burst": burst.burst,
-        "lock": burst.lock, "cache": burst.cache, "prot": burst.prot, "qos": burst.qos, "user": burst.user,
-    }  # fmt: skip
-    return channel._transaction_obj(**{prefix + name: value for name, value in fields.items()})
 
 
 class Target:

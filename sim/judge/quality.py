@@ -48,8 +48,11 @@ def beats_between(result: Result, target: int, begin: int, end: int) -> dict[int
     return beats
 
 
-def judge_shares(measured: Measurement, patience: int, burst: dict[int, int]) -> None:
-    """A limit holds, nothing is wasted, a higher class goes first, equals get equal shares."""
+def judge_shares(measured: Measurement, patience: int, burst: dict[int, int], rivals: int = 0) -> None:
+    """A limit holds, nothing is wasted, a higher class goes first, equals get equal shares.
+
+    `rivals` others, which are not measured, may have as much as each of those who are.
+    """
     cycles = measured.end - measured.begin
     total = sum(share.share for share in measured.shares)
     for share in measured.shares:
@@ -60,7 +63,7 @@ def judge_shares(measured: Measurement, patience: int, burst: dict[int, int]) ->
             if not fair - 2 * TOLERANCE <= share.share <= allowed + TOLERANCE:
                 measured.wrong.append(text)
     free = [share for share in measured.shares if share.limit is None]
-    if free and total < BUSY:
+    if free and total < BUSY * len(measured.shares) / (len(measured.shares) + rivals):
         measured.wrong.append(f"{measured.target} did {total:.3f} beats per cycle, though it was saturated")
     for one in free:
         for other in free:
@@ -96,7 +99,7 @@ def measure(manifest: dict[str, Any], result: Result, kind: str = "qos") -> list
             burst[number] = held(f"{plane}beats")
             share = beats.get(number, 0) / max(1, end - begin)
             measured.shares.append(Share(number, share, limit, held("class")))
-        judge_shares(measured, fabric["patience"], burst)
+        judge_shares(measured, fabric["patience"], burst, what.get("rivals", 0))
         own = [
             whole.request.latency
             for whole in result.wholes

@@ -16,8 +16,10 @@ from .transactions import FOREVER, Request, reads, writes
 CHECKS = {
     "responses": "G3", "delivery": "G3", "memory": "G3", "isolation": "G1", "denials": "G1", "revocation": "G1",
     "residue": "G2", "faults": "G1", "counters": "G1", "commands": "G7", "lanes": "G1",
+    "protocol": "G3",
 }  # fmt: skip
 """Checks of every run, and the guarantee that each one shows."""
+CHANNEL_NAMES = ("AW", "W", "B", "AR", "R")
 
 
 @dataclass
@@ -188,6 +190,10 @@ def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Resul
             match.access, match.target = access, index
             _compare(match, access, port["name"], findings)
     _check_slots(manifest, result)
+    for port in (*manifest["initiators"], *manifest["targets"], {"name": "control"}):
+        for cycle, channel in trace.of(port["name"], "unstable"):
+            text = f"{port['name']} takes back or changes what it offers on {CHANNEL_NAMES[channel]}"
+            findings.add("protocol", cycle, text)
     for whole in result.wholes:
         judge_merged(whole, findings)
     for one in result.asked:

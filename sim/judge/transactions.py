@@ -100,7 +100,11 @@ def reads(trace: Trace, port: str, findings: Findings, check: str) -> list[Reque
 
 
 def writes(trace: Trace, port: str, findings: Findings, check: str) -> list[Request]:
-    """All writes of a port with their data and responses. Data belongs to addresses in order of both."""
+    """All writes of a port with their data and responses. Data belongs to addresses in order of both.
+
+    How many beats a write has is what AxLEN says. Where the bench says that the port is rude, WLAST may be anywhere.
+    """
+    rude = [(begin, end) for begin, end, mark in trace.spans("rude") if mark["name"] == port]
     result: list[Request] = []
     waiting: dict[int, deque[Request]] = defaultdict(deque)
     filling: deque[Request] = deque()
@@ -113,9 +117,9 @@ def writes(trace: Trace, port: str, findings: Findings, check: str) -> list[Requ
             request.beats.append((data, strobe))
             request.beat_cycles.append(cycle)
             complete = len(request.beats) == request.length + 1
-            if bool(last) != complete:
+            if bool(last) != complete and not any(begin <= cycle <= end for begin, end in rude):
                 findings.add(check, cycle, f"beat {len(request.beats)} of a {request} has WLAST = {last}")
-            if last or complete:
+            if complete:
                 filling.popleft()
 
     for cycle, order, event in _steps(trace, port, {"reset": 0, "cut_off": 0, "B": 1, "AW": 2, "W": 3}):

@@ -20,6 +20,7 @@ TITLES = {
     "residue": "no slice reads what another wrote; scrubs leave zeros",
     "responses": "each request: one complete response, right ID, in order, data as given",
     "delivery": "each permitted request: once at its target, unchanged",
+    "protocol": "what the card offers on AXI stands until it is taken",
     "memory": "memory returns what was written",
     "faults": "fault log and lost count are exact",
     "counters": "counters are exact",
@@ -28,7 +29,7 @@ TITLES = {
     "hitless_strict": "bystanders without a shared target: ports equal cycle by cycle",
     "hitless_sharing": "bystanders sharing a target: no error, no loss, bounded delay",
     "hitless_growth": "a growing slice does not stall",
-    "hostile": "nobody notices an initiator that stalls, or a target that dies",
+    "hostile": "nobody notices an initiator that stalls or is rude, or a target that dies",
     "quality": "shares of a saturated target follow limits and classes",
     "figures": "measured figures",
 }

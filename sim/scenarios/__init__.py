@@ -7,6 +7,7 @@ SCENARIOS: dict[str, tuple[str | None, ...]] = {
     "bring_up": (None,),
     "qos": (None,),
     "hostile": (None,),
+    "lockups": (None,),
     "figures": (None,),
 }
 """Scenarios by name, the longest first, and the variants that each is run in with the same seed.

@@ -1,5 +1,6 @@
-"""Two slices saturate a bank while a third one stalls in every way that AXI leaves to it, or another target dies."""
+"""Two slices saturate a bank while a third one stalls, or does not keep the protocol, or another target dies."""
 
+from random import Random
 from typing import Any
 
 from ram import SliceDefinition
@@ -8,6 +9,7 @@ from ..bench.burst import Burst
 from ..bench.card import cycles
 from ..bench.load import Load
 from ..bench.ports import Target
+from ..bench.rude import WAYS, Rude
 from .qos import MEASURE_CYCLES, SETTLE_CYCLES, SLICES, contenders
 from .setting import Setting
 
@@ -51,8 +53,26 @@ async def run(setting: Setting) -> None:
                 if channel and load:
                     channel.pause = False
                     await load.stop()
+        await _rude_port(setting)
         await _dying_target(setting)
     await setting.card.quiet()
+
+
+async def _rude_port(setting: Setting) -> None:
+    """The third slice breaks the protocol in each way that concerns the handshakes."""
+    card, holding = setting.card, setting.holding(HOSTILE)
+    port, context = holding.contexts[0]
+    for way in WAYS:
+        for bystanders in (False, True):
+            await card.settle()
+            card.mark("rude_begin", name=port.name)
+            rude = Rude(port, context, holding.regions[0], Random(f"{card.seed}/{way}/{bystanders}"), way)
+            await cycles(SETTLE_CYCLES)
+            title = f"a third port {way}, others {'write' if bystanders else 'read'}"
+            await _bystanders(setting, title, write=bystanders, rivals=1)
+            await rude.stop()
+            await card.settle()
+            card.mark("rude_end", name=port.name)
 
 
 async def _dying_target(setting: Setting) -> None:
@@ -89,12 +109,14 @@ async def _attach(setting: Setting, target: Target) -> None:
     await setting.change(setting.manager.attach(target.name), "attach", f"{target.name} is attached again")
 
 
-async def _bystanders(setting: Setting, title: str, *, write: bool) -> None:
+async def _bystanders(setting: Setting, title: str, *, write: bool, rivals: int = 0) -> None:
+    """Measure them while they saturate their target; `rivals` others use it too."""
     holdings = [setting.holding(name) for name in SLICES]
     loads = [Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings]
     await cycles(SETTLE_CYCLES)
     target = setting.card.targets[holdings[0].regions[0].target].name
-    with setting.phase(title, what="hostile", target=target, slices=[holding.number for holding in holdings]):
+    numbers = [holding.number for holding in holdings]
+    with setting.phase(title, what="hostile", target=target, slices=numbers, rivals=rivals):
         await cycles(MEASURE_CYCLES)
     for load in loads:
         await load.stop()

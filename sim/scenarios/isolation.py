@@ -41,7 +41,7 @@ def _rng(setting: Setting, step: str, port: Initiator, context: int) -> Random:
     return Random(f"{setting.card.seed}/{step}/{port.name}/{context}")
 
 
-async def _on_all_contexts(setting: Setting, step: str, attack: Attack) -> None:
+async def on_all_contexts(setting: Setting, step: str, attack: Attack) -> None:
     """Run an attack on every context of every slice at once; on one port, one context after another."""
     by_port: dict[str, list[tuple[Holding, Initiator, int]]] = {}
     for holding in setting.holdings:
@@ -76,7 +76,7 @@ async def every_granule(setting: Setting) -> None:
             part = places[number * share : (number + 1) * share]
         await probe(window, part, rng)
 
-    await _on_all_contexts(setting, "every_granule", attack)
+    await on_all_contexts(setting, "every_granule", attack)
 
 
 def _own_and_foreign(setting: Setting, holding: Holding, port: Initiator) -> tuple[Place, Place]:
@@ -108,7 +108,7 @@ async def narrow_windows(setting: Setting) -> None:
             await card.fill_window(window.index, slot, 1, *place, readable=readable, writable=writable)
             await all_of(port, rng, [Burst(slot * card.granule, 1, port.size_max, user=context)])
 
-    await _on_all_contexts(setting, "narrow_windows", attack)
+    await on_all_contexts(setting, "narrow_windows", attack)
 
 
 async def forged_fields(setting: Setting) -> None:
@@ -135,7 +135,7 @@ async def forged_fields(setting: Setting) -> None:
         ]
         await all_of(port, rng, bursts)
 
-    await _on_all_contexts(setting, "forged_fields", attack)
+    await on_all_contexts(setting, "forged_fields", attack)
 
 
 async def granule_ends(setting: Setting) -> None:
@@ -160,7 +160,7 @@ async def granule_ends(setting: Setting) -> None:
             bursts += illegal_bursts(page, port.size_max, **fields)
             await all_of(port, rng, bursts)
 
-    await _on_all_contexts(setting, "granule_ends", attack)
+    await on_all_contexts(setting, "granule_ends", attack)
 
 
 async def hammered_granule(setting: Setting) -> None:

@@ -84,12 +84,28 @@ async def run(setting: Setting) -> None:
 
 
 async def _saturate(setting: Setting, title: str, *, write: bool) -> None:
+    fabric = setting.card.fabric
     holdings: list[Holding] = [setting.holding(name) for name in SLICES]
     loads = [Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings]
     await cycles(SETTLE_CYCLES)
     target = setting.card.targets[holdings[0].regions[0].target].name
     with setting.phase(title, what="qos", target=target, slices=[holding.number for holding in holdings], write=write):
         await cycles(MEASURE_CYCLES)
+        if fabric["load_unit"]:
+            _check_levels(setting, holdings)
     for load in loads:
         await load.stop()
     await setting.card.settle()
+
+
+def _check_levels(setting: Setting, holdings: list[Holding]) -> None:
+    """The saturated target tells those who saturate it that it is loaded, and nobody else; AssertionError otherwise."""
+    card, busy = setting.card, holdings[0].regions[0].target
+    level = {
+        (target.index, number): card.load_level(target.index, number)
+        for target in card.targets
+        for number in range(card.fabric["slices"])
+    }
+    loaded = {place for place, found in level.items() if found != "light"}
+    allowed = {(busy, held.number) for held in holdings}
+    assert loaded and loaded <= allowed, f"loaded are (target, slice) {sorted(loaded)}, not {sorted(allowed)}"

@@ -5,6 +5,7 @@ from amaranth.hdl import Elaboratable, Module
 from hdl.control.rekey import SCRUBS, Rekey
 from hdl.fabric.egress import Egress
 from hdl.fabric.epochs import Epochs
+from hdl.fabric.scrubber import connect_scrubber, scrub_bits
 from hdl.plan.blocks import REKEY_PHASES
 from hdl.plan.plan import KEY_NOBODY, SCRUB_BEATS
 
@@ -38,16 +39,10 @@ class TargetSide(Elaboratable):
             for name in ("revoke", "revoke_first", "revoke_last", "key_write", "key_granule", "key_value"):
                 m.d.comb += getattr(egress, name).eq(getattr(rekey, name))
         m.d.comb += [
-            write.request2.eq(rekey.scrub_request),
-            write.beat2.eq(rekey.scrub_beat),
-            write.request_valid[2].eq(rekey.scrub_valid & rekey.scrub_first),
-            write.beat_valid[2].eq(rekey.scrub_valid & ~rekey.scrub_first),
-            rekey.scrub_ready.eq(
-                (write.request_ready[2] & rekey.scrub_first) | (write.beat_ready[2] & ~rekey.scrub_first)
-            ),
             rekey.scrub_done.eq(write.scrubbed),
             rekey.scrub_error.eq(write.scrub_error),
         ]
+        connect_scrubber(m, rekey.plan, rekey, write, 2)
         return m
 
 
@@ -271,7 +266,7 @@ async def _scrub_engine(ctx, rekey, *, ticks, sent):
         ctx.set(rekey.scrub_ready, 1)
         ctx.set(rekey.drained, ctx.get(rekey.drain))
         if ctx.get(rekey.scrub_valid) and ctx.get(rekey.scrub_first):
-            sent.append(ctx.get(rekey.scrub_request).address)
+            sent.append(ctx.get(rekey.scrub_burst) << scrub_bits(rekey.plan))
         await ctx.tick()
 
 

@@ -174,6 +174,14 @@ MUTANTS = (
     Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
     Mutant("wrong slice at the target", "", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
     Mutant("strobes are ignored", "", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
+    Mutant(
+        "an address is exchanged while it waits",
+        "",
+        _assign("bank0_araddr"),
+        "bank0_arready ? {value} : {value} ^ 8'h8",
+        ("bring_up",),
+        ("protocol",),
+    ),
     Mutant("a bit of the data flips", "", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
 )
 
@@ -186,6 +194,14 @@ STRICT_MUTANTS = (
     ),
     Mutant("beats without room", "steer", _assign("has_room"), "1'h1", ("bring_up",), ("completed",)),
     Mutant("a dead target is not noticed", "owed", _assign("overdue"), "1'h0", ("hostile",), ("completed",)),
+    Mutant(
+        "interleaved beats share a count",
+        "lane",
+        r"numbers\[(?P<value>\\\$signature__addr |lane\[5:2\])\](?= <=|;)",
+        "4'h0",
+        ("lockups",),
+        ("responses",),
+    ),
     Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
     Mutant(

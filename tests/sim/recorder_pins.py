@@ -7,7 +7,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 @cocotb.test()
 async def drive(dut) -> None:
-    """One read with a waiting address channel, and one register write's address."""
+    """One read with a waiting address channel, an answer that does not stand, and one register write's address."""
     for handle in dut:
         if handle._path.count(".") == 1 and handle._name not in ("clk", "rst", "recorder"):
             try:
@@ -40,4 +40,8 @@ async def drive(dut) -> None:
     await RisingEdge(dut.clk)
     assert int(dut.recorder.cycle.value) == 10
     dut.host_rready.value = 0
+    await RisingEdge(dut.clk)
+    dut.bank_rdata.value = 1  # changed while it waits
+    await RisingEdge(dut.clk)
+    dut.bank_rvalid.value = 0  # taken back
     await ClockCycles(dut.clk, 2)

@@ -287,6 +287,11 @@ def open_at_reset(card: Synthetic) -> None:
         events.sort(key=lambda event: event[0])
 
 
+def offer_withdrawn(card: Synthetic) -> None:
+    """The card takes an offer back."""
+    card.events["host", "unstable"] = [(card.events["host", "R"][0][0], 4)]
+
+
 def run_died(card: Synthetic) -> None:
     """The simulation stopped half-way."""
     card.marks.pop()
@@ -318,6 +323,7 @@ PLANTED: list[tuple[Callable[[Synthetic], None], set[str]]] = [
     (counter_wrong, {"counters"}),
     (command_taken, {"commands"}),
     (open_at_reset, {"closed", "denials", "isolation"}),
+    (offer_withdrawn, {"protocol"}),
     (run_died, {"completed"}),
 ]
 

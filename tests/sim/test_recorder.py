@@ -75,6 +75,12 @@ def test_events(trace: Path) -> None:
     assert [line for line in lines if "boot_address" in line] == ["3 core boot_address 0", "5 core boot_address 1234"]
 
 
+def test_unstable_offers(trace: Path) -> None:
+    """What the card takes back or changes before it is taken is told, once in each cycle; what waits is not."""
+    lines = (trace / "events.txt").read_text().splitlines()
+    assert [line for line in lines if " unstable " in line] == ["12 host unstable 4", "13 host unstable 4"]
+
+
 def test_signals(trace: Path) -> None:
     """A port's file names its signals and has a line for each cycle in which one of them changed."""
     header, *lines = (trace / "signals_host.txt").read_text().splitlines()
