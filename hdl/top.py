@@ -216,6 +216,14 @@ class Card(wiring.Component):
                     control.scrubs.eq(rekey.scrubs),
                     rekey.cut.eq(control.cut),
                 ]
+            if target.time_slots:
+                m.d.comb += [
+                    control.slot_write.eq(bank.strobe("target", t, "SLOT")),
+                    control.slot_index.eq(bank.field("target", t, "SLOT", "index")),
+                    control.slot_owned.eq(bank.field("target", t, "SLOT", "owned")),
+                    control.slot_slice.eq(bank.field("target", t, "SLOT", "slice")),
+                    control.timed.eq(bank.field("target", t, "TIMED", "slices")),
+                ]
             if plan.load_unit:
                 m.d.comb += getattr(self, f"{target.name}_load").eq(control.load)
             if target.kind == "memory":

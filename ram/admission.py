@@ -1,5 +1,7 @@
 """What the arbiters of a card can promise, and whether that is enough for all contracts together."""
 
+from collections.abc import Container
+
 from .budgets import (
     DIRECTIONS,
     MOST_BEATS,
@@ -15,6 +17,7 @@ from .definition import Qos
 from .errors import Denied, Exhausted, Invalid
 from .inventory import Inventory
 from .manifest import Card
+from .time_slots import part_of, turns_at, wait
 from .units import format_rate, format_time
 
 MOST_BEATS_UNSPLIT = 16
@@ -52,15 +55,26 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
       that passed the request over, and each port of its own class may have gone once: ``(P + 2) * N`` grants.
 
     One more is under way when the request comes. A grant lasts as long as its burst, at most `grant_beats`, one per
-    cycle. A burst that the card splits stands there once for each piece. Assumes that the target takes a beat in every
-    cycle, and counts from when the request is the first of its port: what stands in front of it on its own port, and
-    the answer's way back, are not part of it.
+    cycle. If slices have time slots at the target, it is the slots in which the request may go that count: each of them
+    has at least two grants, and others are those that go in the same slots. A burst that the card splits stands there
+    once for each piece. Assumes that the target takes a beat in every cycle, and counts from when the request is the
+    first of its port: what stands in front of it on its own port, and the answer's way back, are not part of it.
     """
+    if turns_at(inventory, target):
+        return wait(card, inventory, target, name, _grants_before(card, inventory, name, target))
+    return (_grants_before(card, inventory, name, target) + 1) * grant_beats(card)
+
+
+def _grants_before(card: Card, inventory: Inventory, name: str, target: str) -> int:
+    """Grants that others may get at a target before a request of a slice, at most; see :func:`longest_wait`."""
     fabric = card.fabric
     connected = card.targets[card.target[target]].initiators
     own = inventory.slice(name)
     assert own is not None
-    classes = _classes_at(card, inventory, target)
+    timed = turns_at(inventory, target)
+    if name in timed:  # only its own other ports
+        return sum(card.reaches(port, target) for port in inventory.ports(card, name)) - 1
+    classes = _classes_at(card, inventory, target, timed)
     mine = {card.context[port].initiator for port in inventory.ports(card, name)}
     higher = any(level > own.qos.class_ for port, levels in classes.items() if port in connected for level in levels)
     equals = sum(own.qos.class_ in levels for port, levels in classes.items() if port in connected)
@@ -70,14 +84,14 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
         grants = (fabric.patience + 2) * (len(connected) + 1)
     else:
         grants = equals + 1 + equals // fabric.patience
-    return (grants + 1) * grant_beats(card)
+    return grants
 
 
-def _classes_at(card: Card, inventory: Inventory, target: str) -> dict[int, set[int]]:
-    """Ports from which slices use a target, with the classes that may come from there."""
+def _classes_at(card: Card, inventory: Inventory, target: str, timed: Container[str]) -> dict[int, set[int]]:
+    """Ports from which slices without slots use a target, with the classes that may come from there."""
     result: dict[int, set[int]] = {}
     for owner in inventory.slices:
-        if target in users(card, inventory)[owner.name]:
+        if owner.name not in timed and target in users(card, inventory)[owner.name]:
             for port in inventory.ports(card, owner.name):
                 result.setdefault(card.context[port].initiator, set()).add(owner.qos.class_)
     return result
@@ -110,7 +124,10 @@ def check_contracts(card: Card, inventory: Inventory) -> None:
     for owner in inventory.slices:
         for target in sorted(targets[owner.name]):
             if card.targets[card.target[target]].kind == "memory":
-                others = [o for o in inventory.slices if o.name != owner.name and target in targets[o.name]]
+                timed = turns_at(inventory, target)
+                rivals = [o for o in inventory.slices if o.name != owner.name and target in targets[o.name]]
+                # In time slots nobody takes anything from those who have some, nor they from the others.
+                others = [o for o in rivals if owner.name not in timed and o.name not in timed]
                 _check_guarantee(card, inventory, owner.name, target, [other.name for other in others])
             _check_latency(card, inventory, owner.name, target)
 
@@ -145,7 +162,13 @@ def _check_guarantee(card: Card, inventory: Inventory, name: str, target: str, o
         guarantee = guarantee_of(owner.qos, direction)
         if guarantee is None:
             continue
-        left = capacity(card) - guarantee
+        carries = int(capacity(card) * part_of(card, inventory, target, name))
+        left = carries - guarantee
+        if left < 0:
+            raise _denied(
+                f"slice {name!r} is to be guaranteed {format_rate(guarantee)}, its part of {target!r} carries "
+                f"{format_rate(carries)}; ask for less or for more time slots"
+            )
         for other in others:
             found = inventory.slice(other)
             assert found is not None
@@ -163,7 +186,7 @@ def _check_guarantee(card: Card, inventory: Inventory, name: str, target: str, o
             if left < 0:
                 raise _denied(
                     f"at {target!r} the guarantee of {what and what + 'of '}slice {name!r} and the limits of "
-                    f"{', '.join(others)} are {format_rate(-left)} more than its {format_rate(capacity(card))}; "
+                    f"{', '.join(others)} are {format_rate(-left)} more than its {format_rate(carries)}; "
                     "lower one of them"
                 )
 

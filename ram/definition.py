@@ -104,6 +104,9 @@ class Qos(Strict):
         Requests that it may have outstanding over all ports together; see `ram.budgets`.
     latency : int, optional
         Nanoseconds of the worst wait for a grant at a target; see `ram.admission`.
+    time_slots : int, optional
+        Slots for itself at each target that it uses and that has time slots: there nobody else's traffic changes its
+        timing, and it has no other; see `ram.time_slots`.
     """
 
     class_: Natural = Field(default=0, alias="class")
@@ -116,6 +119,7 @@ class Qos(Strict):
     burst: Bytes | None = None
     outstanding: Positive | None = None
     latency: Time | None = None
+    time_slots: Positive | None = None
 
 
 def _several(value: object) -> object:

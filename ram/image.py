@@ -51,6 +51,10 @@ class Image:
         Initiator to boot address.
     lanes : dict
         Device to (first lane, number of lanes).
+    slots : dict
+        (target, slot) to the slice that has it.
+    timed : dict
+        Target to the bitmap of slices that have slots there.
     """
 
     contracts: dict[int, Contract] = field(default_factory=dict)
@@ -61,6 +65,8 @@ class Image:
     owners: dict[int, int] = field(default_factory=dict)
     boots: dict[int, int] = field(default_factory=dict)
     lanes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    slots: dict[tuple[int, int], int] = field(default_factory=dict)
+    timed: dict[int, int] = field(default_factory=dict)
 
 
 def image_of(card: Card, inventory: Inventory) -> Image:
@@ -80,6 +86,10 @@ def image_of(card: Card, inventory: Inventory) -> Image:
             for extent in region.extents:
                 target = card.target[extent.target]
                 image.keys.update({(target, extent.first + n): region.key for n in range(extent.granules)})
+        for turns in owner.turns:
+            target = card.target[turns.target]
+            image.slots.update({(target, slot): owner.index for slot in turns.slots})
+            image.timed[target] = image.timed.get(target, 0) | 1 << owner.index
         for mapping in owner.peripherals:
             image.keys[card.target[mapping.target], 0] = owner.private_key
         for attachment in owner.attachments:
@@ -147,6 +157,11 @@ def bridge(card: Card, before: Image, after: Image) -> Image:
             new = {g: e for g, e in window.items() if g not in before.windows[context] and ready(e)}
             windows[context] = before.windows[context] | new
     initiators = {card.contexts[context].initiator for context in started}
+    slots = after.slots | before.slots
+    timed = {
+        target: before.timed.get(target, 0) | sum(1 << owner for owner in _complete(target, after, slots))
+        for target in before.timed.keys() | after.timed.keys()
+    }
     return Image(
         contracts=before.contracts | after.contracts,
         read=_added(before.read, after.read),
@@ -156,7 +171,16 @@ def bridge(card: Card, before: Image, after: Image) -> Image:
         owners=owners,
         boots=before.boots | {port: address for port, address in after.boots.items() if port in initiators},
         lanes=before.lanes | {device: after.lanes[device] for device in devices - waiting},
+        slots=slots,
+        timed=timed,
     )
+
+
+def _complete(target: int, after: Image, slots: dict[tuple[int, int], int]) -> set[int]:
+    """Slices that have all slots of a target that they will have."""
+    wanted = {place: owner for place, owner in after.slots.items() if place[0] == target}
+    missing = {owner for place, owner in wanted.items() if slots[place] != owner}
+    return set(wanted.values()) - missing
 
 
 def _added(before: dict[int, int], after: dict[int, int]) -> dict[int, int]:

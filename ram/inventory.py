@@ -68,6 +68,13 @@ class Attachment(Record):
     window: int
 
 
+class Turns(Record):
+    """Time slots of a target that a slice has."""
+
+    target: str
+    slots: tuple[int, ...]
+
+
 class Slice(Record):
     """A slice. `cores`, `regions` and `attachments` are in the order in which they were added."""
 
@@ -84,6 +91,7 @@ class Slice(Record):
     attachments: tuple[Attachment, ...] = ()
     boot_address: int = 0
     qos: Qos = Qos()
+    turns: tuple[Turns, ...] = ()
 
     def region(self, name: str) -> Region | None:
         """The region of that name."""

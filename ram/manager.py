@@ -14,6 +14,7 @@ from .inventory import Inventory, Region, empty
 from .manifest import Card
 from .operations import Transition
 from .reconcile import InDefinition, reconcile
+from .time_slots import assign
 from .transition import attach, build
 from .units import format_bytes, format_rate
 
@@ -230,6 +231,7 @@ class Manager:
         try:
             title = change(draft)
             check_reach(self.card, draft.after)
+            draft.after = assign(self.card, draft.after)
             check_contracts(self.card, draft.after)
         except InDefinition as error:
             return self._refuse(error.denied, error.position)

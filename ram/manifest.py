@@ -42,6 +42,7 @@ class Fabric(Frozen):
     clock: int
     scrub_beats: int
     patience: int
+    slot_cycles: int
     budget_period: int
     budget_fraction_bits: int
 
@@ -62,7 +63,10 @@ class Initiator(Frozen):
 
 
 class Target(Frozen):
-    """A port on which requests leave; `keyed` counts its key table entries, `timeout` the cycles to its cut-off."""
+    """A port on which requests leave; `keyed` counts its key table entries, `timeout` the cycles to its cut-off.
+
+    `time_slots` is the number of slots in its table, 0 if it has none.
+    """
 
     name: str
     kind: str
@@ -72,6 +76,7 @@ class Target(Frozen):
     initiators: tuple[int, ...]
     device: int | None
     timeout: int
+    time_slots: int
 
 
 class Device(Frozen):

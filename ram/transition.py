@@ -84,6 +84,10 @@ class _Writer:
             if not window and gone:  # also what leads nowhere already, so that one fill is enough
                 gone = {g: Entry(0, 0, False, False) for g in range(min(gone), max(gone) + 1)}
             self._fill(context, gone, "this part of the window leads nowhere from now on")
+        for target in sorted(a.timed):
+            self._timed(target, a.timed[target], a.timed[target] & b.timed.get(target, 0))
+        for target, slot in sorted(a.slots.keys() - b.slots.keys()):
+            self._slot(target, slot, None)
         self._rekey({place: 0 for place in a.keys if place not in b.keys}, "nobody's from now on", scrub=False)
         revoked = False
         for name, old, new in (("READ", a.read, b.read), ("WRITE", a.write, b.write)):
@@ -107,6 +111,12 @@ class _Writer:
                 if more := rights[key] & ~old.get(key, 0):
                     reason = f"{self._who(more)} may {name.lower()} with key {key}"
                     self.recorder.write("key", key, name, reason, slices=rights[key])
+        for (target, slot), owner in sorted(b.slots.items()):
+            if a.slots.get((target, slot)) != owner:
+                self._slot(target, slot, owner)
+        for target in sorted(b.timed):
+            # Of those that `a` had, the ones that go are gone by now.
+            self._timed(target, a.timed.get(target, 0) & b.timed[target], b.timed[target])
         for device, (first, width) in sorted(b.lanes.items()):
             if a.lanes.get(device) != (first, width):
                 self._steer(device, first, width, f"lanes {first} to {first + width - 1} are its own")
@@ -157,6 +167,18 @@ class _Writer:
             if value != old >> shift & 0xFFFFFFFF:
                 reason = f"{self.card.initiators[initiator].name} starts at {new:#x}"
                 self.recorder.write("initiator", initiator, register, reason, address=value)
+
+    def _slot(self, target: int, slot: int, owner: int | None) -> None:
+        name = self.card.targets[target].name
+        reason = f"time slot {slot} of {name} is {'open' if owner is None else 'of ' + self._who(1 << owner)}"
+        self.recorder.write(
+            "target", target, "SLOT", reason, index=slot, slice=owner or 0, owned=int(owner is not None)
+        )
+
+    def _timed(self, target: int, old: int, new: int) -> None:
+        if old != new:
+            reason = f"{self._who(new) if new else 'nobody'} uses {self.card.targets[target].name} in time slots"
+            self.recorder.write("target", target, "TIMED", reason, slices=new)
 
     def _steer(self, device: int, first: int, width: int, reason: str) -> None:
         name = self.card.pcie.devices[device].name

@@ -141,6 +141,11 @@ class TargetConfig(_Model):
         "cycles plus 4. The fewer, the shorter everybody waits behind long bursts.",
     )
     timeout: Timeout = None
+    time_slots: Annotated[Literal[4, 8, 16, 32, 64] | None, Whole] = Field(
+        None,
+        description="With `isolation: strict`: time slots of the target. A slice can have some of them for itself; "
+        "nobody else's traffic changes its timing then. None, if left out.",
+    )
     protocol: Protocol = Field("axi4", description="AXI4, or AXI4-Lite with 32 or 64 bits of data.")
     data_width: DataWidth | None = Field(None, description="AXI data width of the port; as the fabric's if left out.")
     id_width: int | None = Field(

@@ -20,6 +20,7 @@ from .ingress_write import IngressWrite
 from .load_level import LEVEL_BITS, LoadLevel
 from .ports import fill_members, owner_members
 from .scrubber import connect_scrubber, scrubber_members
+from .time_slots import TimeSlots, slot_members
 
 PLANES = ("read", "write")
 RIGHTS = ("rights_write", "rights_key", "rights_slices")
@@ -56,7 +57,8 @@ def _target_control(plan: Plan, target: Target) -> wiring.Signature:
     }
     cut = {"scrubs": In(1), "attach": In(1), "cut": Out(1), "settled": Out(1)} if target.timeout else {}
     load: dict[str, wiring.Member] = {"load": Out(LEVEL_BITS * plan.slices)} if plan.load_unit else {}
-    return wiring.Signature({**guard, **scrub, **faults, **cut, **load, "drain": In(2), "drained": Out(2)})
+    slots = slot_members(plan, target) if target.time_slots else {}
+    return wiring.Signature({**guard, **scrub, **faults, **cut, **load, **slots, "drain": In(2), "drained": Out(2)})
 
 
 class DataPlane(wiring.Component):
@@ -113,6 +115,12 @@ class DataPlane(wiring.Component):
             self._connect_egress(m, target, egress_read, egress_write)
             if target.timeout:
                 self._connect_cutoff(m, target, egress_read, egress_write)
+            if target.time_slots:
+                m.submodules[f"slots_{target.name}"] = slots = TimeSlots(plan, target)
+                control = getattr(self, target.name)
+                for name in slot_members(plan, target):
+                    m.d.comb += getattr(slots, name).eq(getattr(control, name))
+                m.d.comb += [egress_read.turn.eq(slots.turn), egress_write.turn.eq(slots.turn)]
             if plan.load_unit:
                 m.submodules[f"load_{target.name}"] = load = LoadLevel(plan)
                 m.d.comb += [

@@ -12,6 +12,7 @@ from . import layouts
 from .arbiter import Arbiter
 from .load_level import Waiting, sample_layout
 from .select import select
+from .time_slots import Starts, turn_layout
 
 KEY, REVOKED, CUT_OFF = (FAULT_KINDS.index(kind) for kind in ("key", "revoked", "cut_off"))
 verdict_layout = data.StructLayout({"denied": 1, "revoked": 1})
@@ -98,6 +99,8 @@ class Gate(wiring.Component):
         The same for the fault log; the target's own number is left out of it.
     answered : In(1)
         Reads only: a beat of data came back.
+    turn : In(turn_layout)
+        If the target has time slots: whose turn it is. What is granted in a slot has its data in it.
     sample : Out(sample_layout)
         If the card has load levels: the grant in the cycle before; the scrubber's do not count.
     cut, leaves, offers
@@ -129,6 +132,7 @@ class Gate(wiring.Component):
                 **inputs,
                 **(writes if write else {"answered": In(1)}),
                 **guard_members(plan),
+                **({"turn": In(turn_layout(plan))} if target.time_slots else {}),
                 **({"sample": Out(sample_layout(plan))} if plan.load_unit else {}),
                 **({"cut": In(1), "offers": Out(1), "leaves": Out(1)} if target.timeout else {}),
                 "epoch": In(1),
@@ -149,15 +153,18 @@ class Gate(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, count = self.plan, len(self.sources)
+        self.timed, self.may_start = Signal(), Signal()
         m.submodules.arbiter = arbiter = Arbiter(count, plan.classes, classless=int(self.has_scrubber))
         may_grant = Signal()
         grant = Signal(count)
         granted = Signal()
         incoming = Signal(stage_layout(plan))
+        if self.target.time_slots:
+            self._take_turns(m, arbiter, may_grant, grant, granted, incoming.request.length)
+        else:
+            m.d.comb += [arbiter.request.eq(self.request_valid), grant.eq(arbiter.grant)]
         m.d.comb += [
-            arbiter.request.eq(self.request_valid),
             arbiter.enable.eq(may_grant),
-            grant.eq(arbiter.grant),
             granted.eq(grant.any()),
             self.request_ready.eq(grant),
         ]
@@ -254,6 +261,34 @@ class Gate(wiring.Component):
             m.d.sync += self.decided_slot.eq(request.slot)
         return m
 
+    def _take_turns(
+        self, m: Module, arbiter: Arbiter, may_grant: Signal, grant: Signal, granted: Signal, length: Value
+    ) -> None:
+        """Time slots: an arbiter for those that are open, and one for those of a slice, so that they share no state."""
+        turn = self.turn
+        ports = len(self.target.initiators)
+        m.submodules.own_arbiter = own = Arbiter(ports, 1)
+        m.submodules.starts = starts = Starts()
+        owned = Signal()
+        m.d.comb += owned.eq(self.timed & turn.owned)
+        m.d.sync += self.timed.eq(turn.timed.any())
+        for n in range(ports):
+            number = getattr(self, f"request{n}").slice
+            m.d.comb += [
+                own.request[n].eq(self.request_valid[n] & owned & (number == turn.slice)),
+                arbiter.request[n].eq(self.request_valid[n] & ~owned & ~turn.timed.bit_select(number, 1)),
+            ]
+        if self.has_scrubber:
+            m.d.comb += arbiter.request[-1].eq(self.request_valid[-1] & ~owned)
+        m.d.comb += [
+            own.enable.eq(may_grant),
+            grant.eq(arbiter.grant | own.grant),
+            starts.elapsed.eq(turn.elapsed),
+            starts.granted.eq(granted),
+            starts.length.eq(length),
+            self.may_start.eq(starts.may_next),
+        ]
+
     def _check(self, m: Module, granted: Signal, incoming: data.View, checked: stream.Interface) -> None:
         """Two cycles for each request, without a stop: key and range of its granule, then the right."""
         plan = self.plan
@@ -335,8 +370,10 @@ class Gate(wiring.Component):
             owed.eq((Cat(1, owed) + Cat(passes & ~self.answered, change))[1:]),
             # Of what the target has not been asked for yet, only one may be long.
             long_pending.eq(grant_long | (long_pending & ~leaves_long)),
-            may_grant.eq(room & (owed < self.target.ahead) & ~grant_long & ~long_pending),
         ]
+        # In time slots the data of all that was granted has its place already.
+        late = (owed < self.target.ahead) & ~grant_long & ~long_pending
+        m.d.sync += may_grant.eq(room & (Mux(self.timed, self.may_start, late) if self.target.time_slots else late))
         if self.target.timeout:
             with m.If(self.cut):
                 m.d.sync += owed.eq(0)
@@ -376,8 +413,9 @@ class Gate(wiring.Component):
             holder.eq(Mux(held, holder & held_next.replicate(count), grant & held_next.replicate(count))),
             gone.eq(beats.o.valid & beats.o.ready),
             beat_room.eq(level < HIGH_WATER),
-            may_grant.eq(room & (level < HIGH_WATER) & ~held_next),
         ]
+        may_start = ~self.timed | self.may_start if self.target.time_slots else 1
+        m.d.sync += may_grant.eq(room & (level < HIGH_WATER) & ~held_next & may_start)
 
         # AW and W are offered together and taken one by one; the request leaves when both are done.
         address_taken = Signal()

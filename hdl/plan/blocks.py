@@ -1,6 +1,6 @@
 """Which registers a card has: the programmer's view of every engine."""
 
-from .plan import FRACTION_BITS, LANE_WIDTHS, Plan, bits_for
+from .plan import FRACTION_BITS, LANE_WIDTHS, SLOT_CYCLES, Plan, bits_for
 from .registers import MAGIC, MAP_VERSION, Access, Field, Register, RegisterMap, pack
 
 RW, RO, CMD, W1C = Access.READ_WRITE, Access.READ_ONLY, Access.COMMAND, Access.WRITE_ONE_TO_CLEAR
@@ -335,6 +335,24 @@ def _target(plan: Plan) -> list[Register]:
     if plan.cuts_off:
         doc = "Attaches the target again. Ignored unless it is cut off and settled. It must have been reset before."
         registers.append(_register("ATTACH", 0x14, doc, Field("attach", 0, 1, CMD, "Any write.")))
+    if plan.slotted:
+        most = max(target.time_slots for target in plan.targets)
+        registers += [
+            _register(
+                "SLOT",
+                0x18,
+                f"Sets one of the target's time slots of {SLOT_CYCLES} cycles, from when it next begins.",
+                Field("index", 0, bits_for(most), CMD, "Number of the slot, modulo the target's number of slots."),
+                Field("slice", 8, plan.slice_bits, CMD, "Slice that has it."),
+                Field("owned", 16, 1, CMD, "0: it is open to all slices that have no slots."),
+            ),
+            _register(
+                "TIMED",
+                0x1C,
+                "Slices that use the target in their own time slots alone. While there is none, slots mean nothing.",
+                Field("slices", 0, plan.slices, RW, "One bit per slice."),
+            ),
+        ]
     return registers
 
 

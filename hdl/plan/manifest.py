@@ -7,7 +7,7 @@ from typing import Any
 from .. import VERSION
 from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, LOAD_LEVELS, REKEY_PHASES, register_map
 from .edge import Edge
-from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATIENCE, SCRUB_BEATS, Plan
+from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATIENCE, SCRUB_BEATS, SLOT_CYCLES, Plan
 from .registers import RegisterMap
 
 FORMAT = 1
@@ -79,6 +79,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "clock": plan.clock,
             "scrub_beats": SCRUB_BEATS,
             "patience": PATIENCE,
+            "slot_cycles": SLOT_CYCLES,
             "budget_period": plan.meter_period,
             "budget_fraction_bits": FRACTION_BITS,
         },
@@ -105,6 +106,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
                 "initiators": list(port.initiators),
                 "device": port.device,
                 "timeout": port.timeout,
+                "time_slots": port.time_slots,
                 **_edge(plan.edge(port)),
             }
             for port in plan.targets

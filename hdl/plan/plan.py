@@ -11,6 +11,9 @@ KEY_NOBODY = 0
 SCRUB_BEATS = 16
 """Beats of one scrub burst. A request that meets a scrub waits for at most one such burst."""
 
+SLOT_CYCLES = 32
+"""Cycles of a time slot. A request may take 16 beats, and half of the slot is for when it may start."""
+
 PATIENCE = 15
 """Grants in a row by which a higher class may pass over a waiting lower one; the next grant ignores classes."""
 
@@ -74,8 +77,8 @@ class Target:
     """A port on which requests leave.
 
     `keyed` counts its key table entries (1 unless it is memory); `ahead` the beats of reads that it is asked for ahead
-    of those it has given; `timeout` the cycles after which it is cut off when it does not answer, 0 for never; `edge`
-    is how the port looks.
+    of those it has given; `timeout` the cycles after which it is cut off when it does not answer, 0 for never;
+    `time_slots` the slots of its table, 0 for none; `edge` is how the port looks.
     """
 
     index: int
@@ -90,6 +93,7 @@ class Target:
     ahead: int = AHEAD
     timeout: int = 0
     edge: Edge = AS_FABRIC
+    time_slots: int = 0
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,11 @@ class Plan:
     def cuts_off(self) -> bool:
         """Whether there is a target that can be cut off."""
         return any(target.timeout for target in self.targets)
+
+    @property
+    def slotted(self) -> bool:
+        """Whether there is a target with time slots."""
+        return any(target.time_slots for target in self.targets)
 
     @property
     def source_bits(self) -> int:

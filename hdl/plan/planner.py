@@ -153,10 +153,15 @@ def _targets(
             where, timeout = ("pcie", "devices", owner), described.timeout
             granules = _granules(config, ("pcie", "devices", owner, "registers"), size)
         keyed = granules if kind == "memory" else 1
+        slots = (config.targets[name].time_slots if device is None else None) or 0
+        if slots and config.fabric.isolation != "strict":
+            raise Misfit(
+                (*where, "time_slots"), "only `isolation: strict` keeps slots; leave it out, or make the card strict"
+            )
         cycles = _timeout(config, where, timeout, len(reach))
         users = tuple(source for source, row in enumerate(reach) if index in row)
         result.append(
-            Target(index, name, kind, size, granules, keyed, bits_for(size), users, device, ahead, cycles, edge)
+            Target(index, name, kind, size, granules, keyed, bits_for(size), users, device, ahead, cycles, edge, slots)
         )
     return tuple(result)
 

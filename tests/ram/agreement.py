@@ -38,6 +38,12 @@ def check_agreement(fake: FakeCard, card: Card, inventory: Inventory) -> None:
     assert fake.lanes == lanes
     owned = {card.contexts[context].initiator for context in ports}
     assert fake.in_reset == set(fake.resets) - owned
+    turns = [(owner, card.target[found.target], found.slots) for owner in inventory.slices for found in owner.turns]
+    assert fake.slots == {(target, slot): owner.index for owner, target, slots in turns for slot in slots}
+    for index, target in enumerate(card.targets):
+        if target.time_slots:
+            timed = sum(1 << owner.index for owner, where, _ in turns if where == index)
+            assert fake.registers["target", index, "TIMED"] == timed
     for owner in inventory.slices:
         assert fake.registers["slice", owner.index, "QOS"] == owner.qos.class_
         for core in owner.cores:

@@ -25,6 +25,8 @@ class FakeCard:
         Per context: window granule to (target, granule, readable, writable).
     owners : dict
         Context to slice.
+    slots : dict
+        (target, slot) to the slice that has it.
     idle_writes : list
         Writes to registers other than commands and their arguments that changed nothing.
     """
@@ -58,6 +60,7 @@ class FakeCard:
         ]
         self.owners: dict[int, int] = {}
         self.lanes: dict[int, tuple[int, int]] = {}
+        self.slots: dict[tuple[int, int], int] = {}
         self.resets = {n: 0 for n, port in enumerate(manifest["initiators"]) if port["kind"] != "host"}
         self.in_reset = set(self.resets)
         self.busy: dict[tuple[str, int], int] = {("target", n): BUSY_POLLS for n in range(len(manifest["targets"]))}
@@ -123,6 +126,12 @@ class FakeCard:
                     self.written.discard((member, granule))
                     self.residue.discard((member, granule))
                 self._set_key(member, granule, fields["key"])
+
+    def _target_slot(self, member: int, fields: dict[str, int]) -> None:
+        assert fields["index"] < self.manifest["targets"][member]["time_slots"]
+        self.slots.pop((member, fields["index"]), None)
+        if fields["owned"]:
+            self.slots[member, fields["index"]] = fields["slice"]
 
     def _set_key(self, target: int, granule: int, key: int) -> None:
         if self.keys.get((target, granule), 0) != key and (target, granule) in self.written:
