@@ -37,6 +37,8 @@ class Queue(wiring.Component):
         Whoever fills it sees to it that it never overflows: `ready` is constant.
     fall_through : bool
         What comes while it is empty is offered in the same cycle.
+    recalls : bool
+        It has the member `before`.
 
     Members
     -------
@@ -45,6 +47,8 @@ class Queue(wiring.Component):
         Drops everything, what arrives in this cycle included.
     read_at : Out
         Place of the oldest entry, for a memory beside this one that is written in the order of :func:`following`.
+    before : Out
+        What the head of the queue was in the cycle before.
     """
 
     def __init__(
@@ -54,14 +58,17 @@ class Queue(wiring.Component):
         *,
         always_room: bool = False,
         fall_through: bool = False,
+        recalls: bool = False,
     ) -> None:
         self.shape, self.depth, self.always_room, self.fall_through = shape, depth, always_room, fall_through
+        self.recalls = recalls
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
                 "o": Out(stream.Signature(shape)),
                 "clear": In(1),
                 "read_at": Out(exact_log2(depth)),
+                **({"before": Out(shape)} if recalls else {}),
             }
         )
 
@@ -85,6 +92,11 @@ class Queue(wiring.Component):
             write.data.eq(self.i.payload),
             read.addr.eq(self.read_at),
         ]
+        if self.recalls:
+            # A place that was given up is not written before the end of the next cycle.
+            recall = entries.read_port(domain="comb")
+            m.d.sync += recall.addr.eq(self.read_at)
+            m.d.comb += self.before.eq(recall.data)
         more = stored & ~(pop & (read_next == write_at))
         if self.fall_through:
             m.d.comb += [

@@ -10,8 +10,6 @@ from ..fabric import layouts
 from ..plan.plan import Initiator, Plan
 from .cells import Cells
 
-ACCEPTED_MAX = 8
-"""Requests that a plane of an ingress can have accepted and not sent; more would confuse their births."""
 READ_CYCLES = 2
 """Cycles from `done` to the birth at the subtractor: a block RAM whose output has a register."""
 
@@ -68,16 +66,16 @@ class Latencies(wiring.Component):
     def _measure(self, m: Module, done: Signal, latency: Signal, context: Signal) -> None:
         """From the events to the latency of an answered request, three cycles after its response."""
         events = self.events
-        m.submodules.accepted = accepted = Memory(shape=layouts.BIRTH_BITS, depth=ACCEPTED_MAX, init=[])
+        m.submodules.accepted = accepted = Memory(shape=layouts.BIRTH_BITS, depth=layouts.ACCEPTED_MAX, init=[])
         ticket_bits = len(events.sent_ticket)
         m.submodules.sent = sent = Memory(
             shape=layouts.BIRTH_BITS, depth=1 << ticket_bits, init=[], attrs={"no_rw_check": 1}
         )  # no request is answered in the cycle in which it is sent; without a word about it Yosys adds a bypass
         arrive, leave = accepted.write_port(), accepted.read_port(domain="comb")
         keep, find = sent.write_port(), sent.read_port()
-        newest = Signal(range(ACCEPTED_MAX))
-        entering = Signal(range(ACCEPTED_MAX))
-        oldest = Signal(range(ACCEPTED_MAX))
+        newest = Signal(range(layouts.ACCEPTED_MAX))
+        entering = Signal(range(layouts.ACCEPTED_MAX))
+        oldest = Signal(range(layouts.ACCEPTED_MAX))
         of_burst = Signal(layouts.BIRTH_BITS)
         m.d.comb += [
             arrive.en.eq(events.accepted),

@@ -141,7 +141,8 @@ class DataPlane(wiring.Component):
             ingress = ingresses[source]
             m.d.comb += [
                 egress.request_valid[n].eq(ingress.request_valid[t]),
-                getattr(egress, f"request{n}").eq(ingress.request),
+                getattr(egress, f"asking{n}").eq(ingress.asking),
+                getattr(egress, f"rest{n}").eq(ingress.rest),
                 getattr(egress, f"class{n}").eq(ingress.request_class),
             ]
             if egress.write:
@@ -157,6 +158,8 @@ class DataPlane(wiring.Component):
                     ingress.request_ready[t].eq(egress.request_ready[n]),
                     getattr(egress, f"note{n}").eq(ingress.note),
                 ]
+                if isinstance(ingress, IngressWrite):
+                    m.d.comb += getattr(egress, f"last{n}").eq(ingress.last)
                 wiring.connect(m, getattr(egress, f"return{n}"), getattr(ingress, f"return{t}"))
 
     def _connect_ingress(self, m: Module, port: Initiator, read: AnyRead, write: AnyWrite) -> None:

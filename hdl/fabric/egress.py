@@ -25,7 +25,7 @@ class Egress(wiring.Component):
     answer : stream of {id, answer}
         The target's R or B. An answer for an initiator that the target does not have is dropped.
     note{n} : In(layouts.note)
-        Goes with source n's request.
+        Of what source n asked for in the cycle before.
     return{n} : In(way_back)
         Return queue of source n. A scrubber has none: `scrubbed` and `scrub_error` tell that a write of its was
         answered.
@@ -69,6 +69,8 @@ class Egress(wiring.Component):
         wiring.connect(m, gate.o, wiring.flipped(self.address))
         m.d.comb += self.identity.eq(gate.source)
 
+        granted = Signal(len(gate.sources))
+        m.d.sync += granted.eq(gate.request_ready)
         answer = self.answer.payload
         ready = Signal(len(self.gate.sources))
         mine = Signal(len(self.gate.sources))
@@ -78,7 +80,7 @@ class Egress(wiring.Component):
             m.d.comb += [
                 mine[n].eq(answer.id == self.gate.sources[n]),
                 ready[n].eq(queue.answer.ready),
-                queue.granted.eq(gate.request_ready[n]),
+                queue.granted.eq(granted[n]),
                 queue.note.eq(getattr(self, f"note{n}")),
                 queue.decided.eq(gate.decided[n]),
                 queue.decided_denied.eq(gate.decided_denied),

@@ -42,9 +42,9 @@ class StrictEgress(wiring.Component):
     def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
         self.plan, self.target, self.write = plan, target, write
         self.gate = Gate(plan, target, write=write)
-        inner = {"o", "source", "answered", "behind", "cut", "offers", "leaves"} | {
-            name for name in self.gate.signature.members if name.startswith(("stands", "decided"))
-        }
+        inner = {"o", "source", "answered", "behind", "cut", "offers", "leaves"}
+        inner |= {f"last{n}" for n in range(len(target.initiators))}
+        inner |= {name for name in self.gate.signature.members if name.startswith(("stands", "decided"))}
         self.through = {name: member for name, member in self.gate.signature.members.items() if name not in inner}
         self.answer_layout = data.StructLayout({"id": plan.target_id_bits, "answer": layouts.answer(plan, write=write)})
         scrubs: dict[str, wiring.Member] = {"scrubbed": Out(1), "scrub_error": Out(1)} if self.gate.has_scrubber else {}
@@ -70,7 +70,7 @@ class StrictEgress(wiring.Component):
         queued = {"request_valid", "request_ready", "beat_valid", "beat_ready"}
         for n in range(len(self.target.initiators)):
             self._queue(m, n)
-            queued |= {f"request{n}", f"class{n}", f"beat{n}"}
+            queued |= {f"asking{n}", f"rest{n}", f"class{n}", f"beat{n}"}
         if gate.has_scrubber:
             for name in ("request_valid", "beat_valid"):
                 m.d.comb += getattr(gate, name)[-1].eq(getattr(self, name)[-1])
@@ -94,11 +94,13 @@ class StrictEgress(wiring.Component):
         gate = self.gate
         m.submodules[f"queue_{n}"] = queue = VirtualQueue(self.plan, write=self.write)
         m.d.comb += [
-            queue.i_request.eq(getattr(self, f"request{n}")),
+            queue.i_asking.eq(getattr(self, f"asking{n}")),
+            queue.i_rest.eq(getattr(self, f"rest{n}")),
             queue.i_class.eq(getattr(self, f"class{n}")),
             queue.i_valid.eq(self.request_valid[n]),
             self.request_ready[n].eq(1),
-            getattr(gate, f"request{n}").eq(queue.o_request),
+            getattr(gate, f"asking{n}").eq(queue.o_asking),
+            getattr(gate, f"rest{n}").eq(queue.o_rest),
             getattr(gate, f"class{n}").eq(queue.o_class),
             gate.request_valid[n].eq(queue.o_valid),
             queue.o_ready.eq(gate.request_ready[n]),
@@ -108,6 +110,7 @@ class StrictEgress(wiring.Component):
                 queue.i_beat.eq(getattr(self, f"beat{n}")),
                 queue.i_beat_valid.eq(self.beat_valid[n]),
                 self.beat_ready[n].eq(queue.i_beat_ready),
+                getattr(gate, f"last{n}").eq(queue.o_last),
                 getattr(gate, f"beat{n}").eq(queue.o_beat),
                 gate.beat_valid[n].eq(queue.o_beat_valid),
                 queue.o_beat_ready.eq(gate.beat_ready[n]),

@@ -1,6 +1,6 @@
 """The gate in front of a target: arbitration, key look-up, rights check. The one security boundary of the fabric."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -11,7 +11,7 @@ from ..plan.plan import KEY_NOBODY, Plan, Target, bits_for
 from . import layouts
 from .arbiter import Arbiter
 from .load_level import Waiting, sample_layout
-from .select import select
+from .select import Later, decode, select
 from .time_slots import Starts, turn_layout
 
 KEY, REVOKED, CUT_OFF = (FAULT_KINDS.index(kind) for kind in ("key", "revoked", "cut_off"))
@@ -62,8 +62,11 @@ def count_between(m: Module, depth: int, up: Value, down: Value, name: str) -> S
 class Gate(wiring.Component):
     """Reads or writes of one target.
 
+    A grant looks at what the check needs of a request; the rest is looked at in the next cycle, from a registered
+    choice, so that the wide multiplexers are no part of the arbitration's path.
+
     A request that is granted goes into a queue and is checked while it stands there: it passes if its slice has the
-    right on its granule's key and no rekey has revoked the granule. the check takes two cycles, never waits, and is
+    right on its granule's key and no rekey has revoked the granule. The check takes two cycles, never waits, and is
     not repeated, since AXI does not let an offer be taken back (IHI 0022H, A3.2.1). So what an engine changes is
     complete when all requests that were granted before the change have left and are answered: then neither an old
     right nor an old key is in use. Hence epochs count from the grant.
@@ -76,10 +79,16 @@ class Gate(wiring.Component):
     -------
     request_valid, request_ready : one bit per source (see :func:`sources_of`)
         A write comes with its first beat, which is taken with it.
-    request{n}, class{n} : In
+    asking{n}, class{n} : In
         Of source n; the scrubber has the lowest class.
-    beat_valid, beat_ready, beat{n}
+    rest{n} : In
+        Of what source n asked for in the cycle before.
+    beat_valid, beat_ready : one bit per source
         Writes only: beats after the first.
+    last{n} : In(1)
+        Writes only: the beat that source n shows with its request, or after it, is the last.
+    beat{n} : In
+        Writes only: that beat, one cycle later.
     rights_write, rights_key, rights_slices : In
         Slices that have the right on a key from now on; key 0 has none whatever is written.
     epoch : In(1)
@@ -115,11 +124,12 @@ class Gate(wiring.Component):
         count = len(self.sources)
         inputs: dict[str, wiring.Member] = {}
         for n in range(count):
-            inputs[f"request{n}"] = In(layouts.request(plan))
+            inputs[f"asking{n}"] = In(layouts.asking(plan))
+            inputs[f"rest{n}"] = In(layouts.rest(plan))
             if n < len(target.initiators):
                 inputs[f"class{n}"] = In(plan.class_bits)
             if write:
-                inputs[f"beat{n}"] = In(layouts.write_beat(plan))
+                inputs |= {f"last{n}": In(1), f"beat{n}": In(layouts.write_beat(plan))}
         writes: dict[str, wiring.Member] = {
             "beat_valid": In(count),
             "beat_ready": Out(count),
@@ -158,36 +168,52 @@ class Gate(wiring.Component):
         may_grant = Signal()
         grant = Signal(count)
         granted = Signal()
-        incoming = Signal(stage_layout(plan))
+        taking = Signal(count)
+        asked = Signal(layouts.asking(plan))
         if self.target.time_slots:
-            self._take_turns(m, arbiter, may_grant, grant, granted, incoming.request.length)
+            self._take_turns(m, arbiter, may_grant, grant, granted, asked.length)
         else:
             m.d.comb += [arbiter.request.eq(self.request_valid), grant.eq(arbiter.grant)]
+        for n in range(count - self.has_scrubber):
+            m.d.comb += getattr(arbiter, f"class{n}").eq(getattr(self, f"class{n}"))
         m.d.comb += [
             arbiter.enable.eq(may_grant),
             granted.eq(grant.any()),
             self.request_ready.eq(grant),
+            asked.eq(select(grant, [getattr(self, f"asking{n}") for n in range(count)])),
+            taking.eq(grant | (self.beat_ready & self.beat_valid) if self.write else grant),
         ]
-        staged = []
-        for n, source in enumerate(self.sources):
-            staged.append(Signal(stage_layout(plan), name=f"staged{n}"))
-            if source < len(plan.initiators):
-                m.d.comb += getattr(arbiter, f"class{n}").eq(getattr(self, f"class{n}"))
-            m.d.comb += [
-                staged[n].request.eq(getattr(self, f"request{n}")),
-                staged[n].source.eq(source),
-                staged[n].epoch.eq(self.epoch),
-            ]
-        m.d.comb += incoming.eq(select(grant, staged))
-
         if plan.load_unit:
             m.submodules.waiting = waiting = Waiting(plan, len(self.target.initiators))
             m.d.comb += [
                 waiting.request.eq(self.request_valid),
                 waiting.grant.eq(grant),
-                waiting.slice.eq(incoming.request.slice),
+                waiting.slice.eq(asked.slice),
                 self.sample.eq(waiting.sample),
             ]
+
+        # One cycle after the grant.
+        given = Signal()
+        granule = Signal(plan.physical_granule_bits)
+        number = Signal(plan.slice_bits)
+        epoch = Signal()
+        incoming = Signal(stage_layout(plan))
+        rest = Signal(layouts.rest(plan))
+        later = Later(m, taking, "choice")
+        m.d.sync += [
+            given.eq(granted),
+            granule.eq(asked.granule),
+            number.eq(asked.slice),
+            epoch.eq(self.epoch),
+        ]
+        m.d.comb += [
+            incoming.epoch.eq(epoch),
+            rest.eq(later([getattr(self, f"rest{n}") for n in range(count)])),
+            incoming.source.eq(later([Const(source, plan.source_bits) for source in self.sources])),
+            incoming.request.address.eq(Cat(rest.offset, granule)),
+            incoming.request.slice.eq(number),
+            *(incoming.request[name].eq(rest[name]) for name in layouts.rest(plan).members if name != "offset"),
+        ]
 
         # Requests wait in the queue while they are checked, and until the target takes them.
         m.submodules.stage = stage = Memory(shape=stage_layout(plan), depth=DEPTH, init=[])
@@ -198,15 +224,15 @@ class Gate(wiring.Component):
         room = Signal()
         level = count_between(m, DEPTH, granted, left, "level")
         m.d.sync += [left.eq(leave), room.eq(level < HIGH_WATER)]
-        with m.If(granted):
+        with m.If(given):
             m.d.sync += stage_at.eq(following(stage_at))
         m.d.comb += [
-            stage_write.en.eq(granted),
+            stage_write.en.eq(given),
             stage_write.addr.eq(stage_at),
             stage_write.data.eq(incoming),
         ]
         m.submodules.verdicts = verdicts = Queue(verdict_layout, DEPTH, always_room=True, fall_through=True)
-        self._check(m, granted, incoming, verdicts.i)
+        self._check(m, asked.granule, given, incoming, granule, verdicts.i)
         m.d.comb += [stage_read.addr.eq(verdicts.read_at), verdicts.o.ready.eq(leave)]
         valid, verdict = verdicts.o.valid, verdicts.o.payload
         denied = Signal()
@@ -224,7 +250,7 @@ class Gate(wiring.Component):
         head = stage_read.data
         request = head.request
         if self.write:
-            self._beats(m, grant, incoming.request.length, may_grant, room, valid, denied, leave)
+            self._beats(m, grant, taking, later, may_grant, room, valid, denied, leave)
         else:
             passes = Signal()
             m.d.comb += [
@@ -232,7 +258,7 @@ class Gate(wiring.Component):
                 passes.eq(self.o.valid & self.o.ready),
                 leave.eq(passes | (valid & denied)),
             ]
-            grant_long, leaves_long = incoming.request.length >= LONG, leave & (request.length >= LONG)
+            grant_long, leaves_long = asked.length >= LONG, leave & (request.length >= LONG)
             self._ahead(m, grant_long, leaves_long, passes, request.length, may_grant, room)
 
         m.d.comb += [
@@ -273,7 +299,7 @@ class Gate(wiring.Component):
         m.d.comb += owned.eq(self.timed & turn.owned)
         m.d.sync += self.timed.eq(turn.timed.any())
         for n in range(ports):
-            number = getattr(self, f"request{n}").slice
+            number = getattr(self, f"asking{n}").slice
             m.d.comb += [
                 own.request[n].eq(self.request_valid[n] & owned & (number == turn.slice)),
                 arbiter.request[n].eq(self.request_valid[n] & ~owned & ~turn.timed.bit_select(number, 1)),
@@ -289,31 +315,37 @@ class Gate(wiring.Component):
             self.may_start.eq(starts.may_next),
         ]
 
-    def _check(self, m: Module, granted: Signal, incoming: data.View, checked: stream.Interface) -> None:
+    def _check(
+        self, m: Module, asked: Value, given: Signal, incoming: data.View, granule: Signal, checked: stream.Interface
+    ) -> None:
         """Two cycles for each request, without a stop: key and range of its granule, then the right."""
         plan = self.plan
-        granule = Signal(plan.physical_granule_bits)
-        slice_looked = Signal(plan.slice_bits)
-        slice_checked = Signal(plan.slice_bits)
-        trusted_looked = Signal()
+        holder = Signal(1 << plan.slice_bits)
+        holds = Signal(len(holder) // 2)
+        by_scrubber = incoming.source == self.sources[-1] if self.has_scrubber else 0
         trusted = Signal()
-        looked = Signal()
         key = Signal(plan.key_bits)
+        keyed = Signal()
         in_range = Signal()
         revoked = Signal()
         has_right = Signal()
         check_pass = Signal()
         m.submodules.rights = rights = Memory(shape=plan.slices, depth=plan.keys, init=[])
         write, read = rights.write_port(), rights.read_port(domain="comb")
+        m.d.comb += [
+            key.eq(self._look_up_key(m, asked)),
+            write.en.eq(self.rights_write),
+            write.addr.eq(self.rights_key),
+            write.data.eq(self.rights_slices),
+            read.addr.eq(key),
+            holder.eq(read.data & decode(incoming.request.slice, Const(1))),
+        ]
         m.d.sync += [
-            looked.eq(granted),
-            granule.eq(incoming.request.address >> plan.granule_bits),
-            slice_looked.eq(incoming.request.slice),
-            trusted_looked.eq(incoming.source == self.sources[-1] if self.has_scrubber else 0),
-            checked.valid.eq(looked),
-            slice_checked.eq(slice_looked),
-            trusted.eq(trusted_looked),
-            key.eq(self._look_up_key(m, incoming.request.address)),
+            checked.valid.eq(given),
+            # The key comes late from its block RAM: of the one bit that counts, what one look-up table can find.
+            holds.eq(Cat(holder[n : n + 2].any() for n in range(0, len(holder), 2))),
+            trusted.eq(by_scrubber),
+            keyed.eq(key != KEY_NOBODY),
             revoked.eq(self.revoke & in_range),
         ]
         if self.target.kind == "memory":
@@ -321,32 +353,30 @@ class Gate(wiring.Component):
         else:
             m.d.comb += in_range.eq(1)
         m.d.comb += [
-            write.en.eq(self.rights_write),
-            write.addr.eq(self.rights_key),
-            write.data.eq(self.rights_slices),
-            read.addr.eq(key),
-            has_right.eq(read.data.bit_select(slice_checked, 1) & (key != KEY_NOBODY)),
+            has_right.eq(holds.any() & keyed),
             check_pass.eq(trusted | (has_right & ~revoked)),
             checked.payload.denied.eq(~check_pass),
             checked.payload.revoked.eq(revoked),
         ]
 
-    def _look_up_key(self, m: Module, address: Value) -> Value:
+    def _look_up_key(self, m: Module, granule: Value) -> Value:
         """Key of the granule, one cycle later: from a block RAM for memory, from one register for anything else."""
         if self.target.kind != "memory":
             single_key = Signal(self.plan.key_bits)
             with m.If(self.key_write):
                 m.d.sync += single_key.eq(self.key_value)
             return single_key
+        # Whoever reads a key while it is written is denied, whatever comes out: its granule is revoked until everything
+        # is answered that was granted before the write. So no logic has to watch for that.
         m.submodules.key_table = table = Memory(
-            shape=self.plan.key_bits, depth=1 << bits_for(self.target.keyed), init=[]
+            shape=self.plan.key_bits, depth=1 << bits_for(self.target.keyed), init=[], attrs={"no_rw_check": 1}
         )
         write, read = table.write_port(), table.read_port()
         m.d.comb += [
             write.en.eq(self.key_write),
             write.addr.eq(self.key_granule),
             write.data.eq(self.key_value),
-            read.addr.eq(address >> self.plan.granule_bits),
+            read.addr.eq(granule),
         ]
         return read.data
 
@@ -382,7 +412,8 @@ class Gate(wiring.Component):
         self,
         m: Module,
         grant: Signal,
-        length: Value,
+        taking: Signal,
+        later: Later,
         may_grant: Signal,
         room: Signal,
         valid: Value,
@@ -393,24 +424,23 @@ class Gate(wiring.Component):
         count = len(self.sources)
         m.submodules.beats = beats = Queue(layouts.write_beat(self.plan), DEPTH, always_room=True)
         gone = Signal()
-        level = count_between(m, DEPTH, beats.i.valid, gone, "beats_level")
+        taken = Signal()
+        level = count_between(m, DEPTH, taking.any(), gone, "beats_level")
         holder = Signal(count)
         held = Signal()
         held_next = Signal()
-        taking = Signal(count)
         beat_room = Signal()
-        beat = Signal(layouts.write_beat(self.plan))
+        last = select(taking, [getattr(self, f"last{n}") for n in range(count)])
         m.d.comb += [
             self.beat_ready.eq(holder & beat_room.replicate(count)),
-            taking.eq(grant | (self.beat_ready & self.beat_valid)),
-            beat.eq(select(taking, [getattr(self, f"beat{n}") for n in range(count)])),
-            beats.i.valid.eq(taking.any()),
-            beats.i.payload.eq(beat),
-            held_next.eq(Mux(held, ~(taking.any() & beat.last), grant.any() & (length != 0))),
+            beats.i.valid.eq(taken),
+            beats.i.payload.eq(later([getattr(self, f"beat{n}") for n in range(count)])),
+            held_next.eq(Mux(taking.any(), ~last, held)),
         ]
         m.d.sync += [
+            taken.eq(taking.any()),
             held.eq(held_next),
-            holder.eq(Mux(held, holder & held_next.replicate(count), grant & held_next.replicate(count))),
+            holder.eq(Mux(held, holder, grant) & held_next.replicate(count)),
             gone.eq(beats.o.valid & beats.o.ready),
             beat_room.eq(level < HIGH_WATER),
         ]
@@ -420,20 +450,26 @@ class Gate(wiring.Component):
         # AW and W are offered together and taken one by one; the request leaves when both are done.
         address_taken = Signal()
         data_taken = Signal()
-        address_done = Signal()
-        data_done = Signal()
+        last = Signal()
         last_taken = Signal()
         m.d.comb += [
             self.o.valid.eq(valid & ~denied & ~address_taken),
             self.w.valid.eq(valid & ~denied & beats.o.valid & ~data_taken),
             self.w.payload.eq(beats.o.payload),
             beats.o.ready.eq(valid & ~data_taken & (denied | self.w.ready)),
-            last_taken.eq(beats.o.valid & beats.o.ready & beats.o.payload.last),
-            address_done.eq(denied | address_taken | self.o.ready),
-            data_done.eq(data_taken | last_taken),
-            leave.eq(valid & address_done & data_done),
+            last.eq(beats.o.valid & beats.o.payload.last),
+            last_taken.eq(beats.o.ready & last),
+            # The verdict comes late: it only chooses.
+            leave.eq(
+                valid
+                & Mux(
+                    denied,
+                    data_taken | last,
+                    (address_taken | self.o.ready) & (data_taken | (last & self.w.ready)),
+                )
+            ),
         ]
-        with m.If(leave):
-            m.d.sync += [address_taken.eq(0), data_taken.eq(0)]
-        with m.Elif(valid):
-            m.d.sync += [address_taken.eq(address_done & ~denied), data_taken.eq(data_done)]
+        m.d.sync += [
+            address_taken.eq((address_taken | (self.o.valid & self.o.ready)) & ~leave),
+            data_taken.eq((data_taken | last_taken) & ~leave),
+        ]

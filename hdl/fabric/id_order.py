@@ -169,11 +169,12 @@ class IdOrder(wiring.Component):
             m.d.sync += [
                 self.sequence.eq(given_next.data),
                 self.previous.eq(Mux(same_id, self.destination, recall.data)),
-                alone.eq(is_next_enter),
-                self.free.eq(is_next_enter | walks_enter),
             ]
-        with m.Else():
-            m.d.sync += [alone.eq(is_next_here), self.free.eq(is_next_here | walks_here)]
+        # No multiplexer: Yosys would let both choices share one read port, behind the choice, which comes late.
+        m.d.sync += [
+            alone.eq((self.enter & is_next_enter) | (~self.enter & is_next_here)),
+            self.free.eq((self.enter & (is_next_enter | walks_enter)) | (~self.enter & (is_next_here | walks_here))),
+        ]
         return m
 
     def _reads(self, m: Module, alone_here: Signal, walks_enter: Signal, walks_here: Signal) -> None:

@@ -24,12 +24,11 @@ class Ingress(wiring.Component):
     address : stream of an AXI address beat
     o : stream of {id, answer}
         The port's R or B.
-    request : Out
-        Broadcast to all targets; `request_valid[t]` asks target t, `request_ready[t]` takes it.
-    request_class : Out
-        Class of the request's slice.
-    note : Out(layouts.note)
-        Goes with it.
+    asking : Out(layouts.asking), request_class : Out
+        Broadcast to all targets; `request_valid[t]` asks target t, `request_ready[t]`, which nobody sets who is not
+        asked, takes it.
+    rest : Out(layouts.rest), note : Out(layouts.note)
+        Of the request that asked in the cycle before.
     return{t} : In(way_back)
         From target t.
     and the members of :func:`hdl.fabric.ports.ingress_members`
@@ -44,7 +43,8 @@ class Ingress(wiring.Component):
             {
                 "address": In(stream.Signature(layouts.address(plan))),
                 "o": Out(stream.Signature(answer_layout(plan, write=write))),
-                "request": Out(layouts.request(plan)),
+                "asking": Out(layouts.asking(plan)),
+                "rest": Out(layouts.rest(plan)),
                 "request_class": Out(plan.class_bits),
                 "request_valid": Out(targets),
                 "request_ready": In(targets),
@@ -65,46 +65,56 @@ class Ingress(wiring.Component):
             translate.i.valid.eq(self.address.valid & ~self.isolate),
             self.address.ready.eq(translate.i.ready & ~self.isolate),
             translate.clear.eq(self.isolate),
-            self.request.eq(translate.request),
+            self.asking.eq(translate.asking),
+            self.request_class.eq(translate.head["class"]),
+            self.rest.eq(translate.rest),
             self.note.eq(translate.note),
-            self.request_class.eq(translate.request_class),
             self.drained.eq(translate.drained),
         ]
         begins = Signal()
         denied_here = Signal()
-        self._send(m, translate, begins, denied_here)
+        stalled = Signal()
+        self._send(m, translate, begins, denied_here, stalled)
         m.d.comb += translate.begins.eq(begins)
-        self._receive(m, translate, denied_here)
 
-        fault, events, request, note = self.fault, self.events, translate.request, translate.note
+        # All accounts are a cycle late, as is what they are about.
+        sent = Signal()
+        denied = Signal()
+        denied_whole = Signal()
+        was_stalled = Signal()
+        m.d.sync += [sent.eq(begins), denied.eq(translate.deny), denied_whole.eq(denied_here), was_stalled.eq(stalled)]
+        self._receive(m, translate, denied_whole)
+
+        fault, events, tail, note = self.fault, self.events, translate.tail, translate.note
         m.d.comb += [
-            self.fault_valid.eq(begins & translate.deny),
-            fault.kind.eq(translate.kind),
+            self.fault_valid.eq(sent & denied),
+            fault.kind.eq(tail.kind),
             fault.write.eq(int(self.write)),
-            fault.context.eq(request.context),
-            fault.slice.eq(request.slice),
-            fault.owned.eq(translate.owned),
-            fault.address.eq(translate.origin),
+            fault.context.eq(note.context),
+            fault.slice.eq(tail.slice),
+            fault.owned.eq(tail.owned),
+            fault.address.eq(tail.request.addr),
             events.accepted.eq(translate.i.valid & translate.i.ready),
             events.entered.eq(translate.enters),
             events.dropped.eq(self.isolate),
-            events.sent.eq(begins),
+            events.sent.eq(sent),
             events.sent_first.eq(1),
-            events.sent_through.eq(~translate.deny),
-            events.sent_owned.eq(translate.owned),
-            events.sent_context.eq(request.context),
+            events.sent_through.eq(~denied),
+            events.sent_owned.eq(tail.owned),
+            events.sent_context.eq(note.context),
             events.sent_length.eq(note.length),
             events.sent_ticket.eq(Cat(note.sequence, note.id)),
-            events.stalled_context.eq(request.context),
+            events.stalled.eq(was_stalled),
+            events.stalled_context.eq(note.context),
         ]
         return m
 
-    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal) -> None:
-        """Drive `request_valid` and `translate.leave`; say when a request begins to leave, and is denied here whole."""
+    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal) -> None:
+        """Drive `request_valid`, `translate.leave`; say when a request begins to leave, is denied whole, is held up."""
         raise NotImplementedError
 
-    def _receive(self, m: Module, translate: Translate, denied_here: Signal) -> None:
-        """Deliver what comes back."""
+    def _receive(self, m: Module, translate: Translate, denied: Signal) -> None:
+        """Deliver what comes back; `denied` puts a denial of the request that `note` shows among it."""
         plan, targets = self.plan, len(self.plan.targets)
         m.submodules.deliver = deliver = Deliver(plan, targets + 1, write=self.write)
 
@@ -116,9 +126,9 @@ class Ingress(wiring.Component):
         in_turn = Signal()
         shows = deliver.show[targets]
         m.d.comb += [
-            denials.i.valid.eq(denied_here),
+            denials.i.valid.eq(denied),
             denials.i.payload.note.eq(translate.note),
-            denials.i.payload.owned.eq(translate.owned),
+            denials.i.payload.owned.eq(translate.tail.owned),
             denials.o.ready.eq(deliver.take[targets]),
             deliver.valid[targets].eq(in_turn),
             denial_shown.denied.eq(shows),

@@ -13,11 +13,11 @@ class IngressRead(Ingress):
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
         super().__init__(plan, initiator, write=False)
 
-    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal) -> None:
+    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal) -> None:
         m.d.comb += [
             self.request_valid.eq(translate.ask),
-            begins.eq((translate.ask & self.request_ready).any() | translate.deny),
+            begins.eq(self.request_ready.any() | translate.deny),
             denied_here.eq(translate.deny),
             translate.leave.eq(begins),
-            self.events.stalled.eq(translate.valid & ~begins & translate.owned),
+            stalled.eq(translate.valid & ~begins & translate.head.owned),
         ]

@@ -35,7 +35,7 @@ class StrictIngress(wiring.Component):
     address : stream of an AXI address beat
     o : stream of {id, answer}
         The port's R or B.
-    request : Out(layouts.request), request_class : Out
+    asking : Out(layouts.asking), rest : Out(layouts.rest), request_class : Out
         Broadcast to all targets, with the class of the request's slice.
     request_valid : Out(targets)
         One-hot or zero: it goes to this target.
@@ -59,7 +59,8 @@ class StrictIngress(wiring.Component):
             {
                 "address": In(stream.Signature(layouts.address(plan))),
                 "o": Out(stream.Signature(answer_layout(plan, write=write))),
-                "request": Out(layouts.request(plan)),
+                "asking": Out(layouts.asking(plan)),
+                "rest": Out(layouts.rest(plan)),
                 "request_class": Out(plan.class_bits),
                 "request_valid": Out(targets),
                 **(beats if write else {}),
@@ -75,7 +76,7 @@ class StrictIngress(wiring.Component):
         m.submodules.splitter = splitter = Splitter(plan)
         m.submodules.slots = slots = Slots(plan)
         m.submodules.collect = collect = Collect(plan, write=self.write)
-        arriving, request = lookup.request, self.request
+        arriving, asking, rest = lookup.request, self.asking, self.rest
         enters = Signal()
         target = Signal(len(plan.targets))
         pass_members(m, self, lookup, {**owner_members(plan, self.initiator), **fill_members(plan)})
@@ -97,22 +98,18 @@ class StrictIngress(wiring.Component):
             target.eq(lookup.entry.target & lookup.accepted.replicate(len(target))),
             self.request_valid.eq(target & enters.replicate(len(target))),
             self.request_class.eq(lookup.request_class),
-            request.address.eq(
-                Cat(
-                    splitter.piece_address,
-                    arriving.addr[BOUNDARY_BITS : plan.granule_bits],
-                    lookup.entry.granule,
-                )
-            ),
-            request.length.eq(splitter.piece_length),
-            request.size.eq(arriving.size),
-            request.burst.eq(arriving.burst),
-            request.lock.eq(arriving.lock),
-            request.cache.eq(arriving.cache),
-            request.protection.eq(arriving.prot),
-            request.context.eq(lookup.context),
-            request.slice.eq(lookup.slice),
-            request.slot.eq(slots.slot),
+            asking.granule.eq(lookup.entry.granule),
+            asking.slice.eq(lookup.slice),
+            asking.length.eq(splitter.piece_length),
+            rest.offset.eq(Cat(splitter.piece_address, arriving.addr[BOUNDARY_BITS : plan.granule_bits])),
+            rest.length.eq(splitter.piece_length),
+            rest.size.eq(arriving.size),
+            rest.burst.eq(arriving.burst),
+            rest.lock.eq(arriving.lock),
+            rest.cache.eq(arriving.cache),
+            rest.protection.eq(arriving.prot),
+            rest.context.eq(lookup.context),
+            rest.slot.eq(slots.slot),
         ]
         if self.write:
             self._steer(m, enters, target, splitter.piece_length, slots.slot, collect)

@@ -22,25 +22,32 @@ class IngressWrite(Ingress):
     Members
     -------
     w : stream of {data, strb}
+    last : Out(1)
+        Broadcast to all targets: the beat is its request's last one. It goes with its request, or while `beat_valid` to
+        the target that has set `beat_ready`.
     beat : Out
-        Broadcast to all targets; goes with its request, or while `beat_valid` to the target that has set `beat_ready`.
+        That beat, one cycle later.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
         members = {
             "w": In(stream.Signature(write_layout(plan))),
+            "last": Out(1),
             "beat": Out(layouts.write_beat(plan)),
             "beat_valid": Out(1),
             "beat_ready": In(len(plan.targets)),
         }
         super().__init__(plan, initiator, write=True, members=members)
 
-    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal) -> None:
-        m.submodules.beats = beats = Queue(write_layout(self.plan), BEATS)
+    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal) -> None:
+        m.submodules.beats = beats = Queue(write_layout(self.plan), BEATS, recalls=True)
         available = Signal()
         started = Signal()
         sent = Signal()
         number = Signal(8)
+        made_up = Signal()
+        was_last = Signal()
+        m.d.sync += [made_up.eq(self.isolate), was_last.eq(self.last)]
         m.d.comb += [
             beats.i.payload.eq(self.w.payload),
             beats.i.valid.eq(self.w.valid & ~self.isolate),
@@ -48,20 +55,19 @@ class IngressWrite(Ingress):
             beats.clear.eq(self.isolate),
             beats.o.ready.eq(sent),
             available.eq(beats.o.valid | self.isolate),
-            self.beat.data.eq(beats.o.payload.data),
-            self.beat.strobe.eq(Mux(self.isolate, 0, beats.o.payload.strb)),
-            self.beat.last.eq(number == translate.note.length),
+            self.last.eq(number == translate.head.length),
+            self.beat.data.eq(beats.before.data),
+            self.beat.strobe.eq(Mux(made_up, 0, beats.before.strb)),
+            self.beat.last.eq(was_last),
             self.beat_valid.eq(started & available),
             self.request_valid.eq(translate.ask & (available & ~started).replicate(len(translate.ask))),
             sent.eq(
-                (self.request_valid & self.request_ready).any()
-                | (self.beat_valid & self.beat_ready.any())
-                | (translate.deny & available)
+                self.request_ready.any() | (self.beat_valid & self.beat_ready.any()) | (translate.deny & available)
             ),
             begins.eq(sent & ~started),
-            translate.leave.eq(sent & self.beat.last),
+            translate.leave.eq(sent & self.last),
             denied_here.eq(translate.deny & translate.leave),
-            self.events.stalled.eq(translate.valid & available & ~sent & translate.owned),
+            stalled.eq(translate.valid & available & ~sent & translate.head.owned),
         ]
         with m.If(sent):
-            m.d.sync += [started.eq(~self.beat.last), number.eq(Mux(self.beat.last, 0, number + 1))]
+            m.d.sync += [started.eq(~self.last), number.eq(Mux(self.last, 0, number + 1))]

@@ -9,6 +9,8 @@ from ..plan.plan import Plan, bits_for
 
 BIRTH_BITS = 16
 """Bits of the time stamp that a request carries for the latency counters."""
+ACCEPTED_MAX = 8
+"""Requests that a plane of an ingress can have accepted and not yet told to be sent: with more, their births mix up."""
 
 
 def sequence_bits(plan: Plan) -> int:
@@ -52,25 +54,50 @@ def window_entry(plan: Plan) -> data.StructLayout:
     )
 
 
+def _carried(plan: Plan) -> dict[str, int]:
+    """What a request carries past the gate unseen."""
+    return {
+        "size": bits_for(plan.size_max + 1),
+        "burst": 2,
+        "lock": 1,
+        "cache": 4,
+        "protection": 3,
+        "context": plan.user_bits,
+        **({"slot": plan.slot_bits} if plan.strict else {}),
+    }
+
+
+def _length_bits(plan: Plan) -> int:
+    return 4 if plan.strict else 8  # a piece has 16 beats at most
+
+
+@cache
+def asking(plan: Plan) -> data.StructLayout:
+    """What a gate looks at when it grants a request; `granule` is inside the target."""
+    return data.StructLayout(
+        {"granule": plan.physical_granule_bits, "slice": plan.slice_bits, "length": _length_bits(plan)}
+    )
+
+
+@cache
+def rest(plan: Plan) -> data.StructLayout:
+    """What a request has beside that: its source shows it in the cycle after. `offset` is inside the granule."""
+    return data.StructLayout({"offset": plan.granule_bits, "length": _length_bits(plan), **_carried(plan)})
+
+
 @cache
 def request(plan: Plan) -> data.StructLayout:
-    """A checked and translated request between ingress and egress; `address` is inside the target.
+    """A checked and translated request between gate and target; `address` is inside the target.
 
     With strict isolation it carries its `slot`, the place that waits for its answer.
     """
     return data.StructLayout(
         {
             "address": plan.physical_bits,
-            "length": 4 if plan.strict else 8,  # a piece has 16 beats at most
-            "size": bits_for(plan.size_max + 1),
-            "burst": 2,
-            "lock": 1,
-            "cache": 4,
-            "protection": 3,
-            "context": plan.user_bits,
+            "length": _length_bits(plan),
+            **_carried(plan),
             "slice": plan.slice_bits,
         }
-        | ({"slot": plan.slot_bits} if plan.strict else {})
     )
 
 

@@ -45,7 +45,7 @@ class ReturnQueue(wiring.Component):
     """Remembers what one initiator has asked of one target, and keeps the answers until the initiator takes them.
 
     A target sees one ID per initiator, so it answers each of them in order (IHI 0022H, A5.3). A note is taken when a
-    request is granted; the gate's verdicts come in the same order. The oldest note whose request has passed tells whom
+    request was granted; the gate's verdicts come in the same order. The oldest note whose request has passed tells whom
     an answer is for; a denied request becomes one beat that stands for its whole answer.
 
     What is not asked for reads as zero, so that the answers of several queues need only be ORed: the memory's place 0
@@ -60,7 +60,7 @@ class ReturnQueue(wiring.Component):
     Members
     -------
     granted : In(1)
-        A request was granted; `note` is taken.
+        A request was granted in the cycle before; `note` is taken.
     decided, decided_denied, decided_epoch : In(1)
         The oldest granted request that was not decided about has left the gate in the cycle before.
     answer : stream of layouts.answer

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -37,14 +37,20 @@ def scrubber_members(plan: Plan) -> dict[str, wiring.Member]:
 
 def connect_scrubber(m: Module, plan: Plan, scrubber: Any, gate: Any, source: int) -> None:
     """Let it be input `source` of a write gate. All but the address is constant, so that hardly any logic is needed."""
-    request, beat = getattr(gate, f"request{source}"), getattr(gate, f"beat{source}")
+    asking, rest, beat = (getattr(gate, f"{name}{source}") for name in ("asking", "rest", "beat"))
+    address = Cat(Const(0, scrub_bits(plan)), scrubber.scrub_burst)  # stands still for a whole burst
+    last = Signal(name=f"scrub_last{source}")
+    m.d.sync += last.eq(scrubber.scrub_last)
     m.d.comb += [
-        request.address.eq(Cat(Const(0, scrub_bits(plan)), scrubber.scrub_burst)),
-        request.length.eq(SCRUB_BEATS - 1),
-        request.size.eq(plan.size_max),
-        request.burst.eq(Burst.INCR),
+        asking.granule.eq(address >> plan.granule_bits),
+        asking.length.eq(SCRUB_BEATS - 1),
+        rest.offset.eq(address),
+        rest.length.eq(SCRUB_BEATS - 1),
+        rest.size.eq(plan.size_max),
+        rest.burst.eq(Burst.INCR),
+        getattr(gate, f"last{source}").eq(scrubber.scrub_last),
         beat.strobe.eq(Const(-1, plan.data_bytes)),
-        beat.last.eq(scrubber.scrub_last),
+        beat.last.eq(last),
         gate.request_valid[source].eq(scrubber.scrub_valid & scrubber.scrub_first),
         gate.beat_valid[source].eq(scrubber.scrub_valid & ~scrubber.scrub_first),
         scrubber.scrub_ready.eq(

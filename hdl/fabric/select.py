@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Value, ValueCastable
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueCastable
 
 
 def select(one_hot: Value, inputs: Sequence[ValueCastable]) -> Value:
@@ -23,3 +23,40 @@ def decode(index: Value, enable: Value) -> Value:
     low = [index[:half] == n for n in range(1 << half)]
     high = [(index[half:] == n) & enable for n in range(1 << (len(index) - half))]
     return Cat(one & other for other in high for one in low)
+
+
+class Later:
+    """Selects in the next cycle what a one-hot word has chosen in this one; zero if no bit was set.
+
+    Four inputs need two look-up tables of four inputs for each bit: of a, b, c, d the first one passes a or b, or says
+    which of c and d it is, and the second one passes what the first one says. Three registered bits drive both.
+    """
+
+    FOUR = 4
+
+    def __init__(self, m: Module, one_hot: Value, name: str) -> None:
+        self.count = len(one_hot)
+        self.codes: list[Signal] = []
+        for first in range(0, self.count, self.FOUR):
+            bits = one_hot[first : first + self.FOUR]
+            if len(bits) > 2:
+                bits = Cat(bits[1] | bits[3:].any(), ~bits[:2].any(), bits[2:].any())
+            code = Signal(len(bits), name=f"{name}{first // self.FOUR}")
+            m.d.sync += code.eq(bits)
+            self.codes.append(code)
+
+    def __call__(self, inputs: Sequence[ValueCastable]) -> Value:
+        """What the inputs show now."""
+        values = [Value.cast(value) for value in inputs]
+        groups = [values[first : first + self.FOUR] for first in range(0, self.count, self.FOUR)]
+        return reduce(or_, (self._of(code, group) for code, group in zip(self.codes, groups, strict=True)))
+
+    @staticmethod
+    def _of(code: Signal, group: list[Value]) -> Value:
+        if len(group) <= 2:
+            return select(code, group)
+        a, b, c, d = (*group, Value.cast(0))[:4]
+        second, other, upper = code
+        width = max(map(len, group))
+        early = Mux(other, second.replicate(width), Mux(second, b, a))
+        return Mux(upper, (early & d) | (~early & c), early)

@@ -21,14 +21,18 @@ class VirtualQueue(wiring.Component):
 
     Members
     -------
-    i_request, i_class : In
+    i_asking, i_rest, i_class : In
     i_valid : In(1)
-    o_request, o_class : Out
+    o_asking, o_class : Out
     o_valid : Out(1), o_ready : In(1)
+    o_rest : Out
+        Of the request that was shown in the cycle before.
     i_beat, i_beat_valid, i_beat_ready
         Writes only. A beat is sent only when there is room for it; `i_beat_ready` is a register.
-    o_beat, o_beat_valid, o_beat_ready
-        Writes only: `o_beat` goes with a request or follows it.
+    o_last, o_beat_valid, o_beat_ready
+        Writes only: a beat, which goes with a request or follows it, and whether it is the last.
+    o_beat : Out
+        Writes only: the beat that was shown in the cycle before.
     """
 
     def __init__(self, plan: Plan, *, write: bool) -> None:
@@ -37,16 +41,19 @@ class VirtualQueue(wiring.Component):
             "i_beat": In(layouts.write_beat(plan)),
             "i_beat_valid": In(1),
             "i_beat_ready": Out(1),
+            "o_last": Out(1),
             "o_beat": Out(layouts.write_beat(plan)),
             "o_beat_valid": Out(1),
             "o_beat_ready": In(1),
         }
         super().__init__(
             {
-                "i_request": In(layouts.request(plan)),
+                "i_asking": In(layouts.asking(plan)),
+                "i_rest": In(layouts.rest(plan)),
                 "i_class": In(plan.class_bits),
                 "i_valid": In(1),
-                "o_request": Out(layouts.request(plan)),
+                "o_asking": Out(layouts.asking(plan)),
+                "o_rest": Out(layouts.rest(plan)),
                 "o_class": Out(plan.class_bits),
                 "o_valid": Out(1),
                 "o_ready": In(1),
@@ -57,14 +64,18 @@ class VirtualQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self.plan
-        layout = data.StructLayout({"request": layouts.request(plan), "class": plan.class_bits})
-        m.submodules.requests = requests = Queue(layout, plan.outstanding, always_room=True)
+        layout = data.StructLayout(
+            {"class": plan.class_bits, "asking": layouts.asking(plan), "rest": layouts.rest(plan)}
+        )
+        m.submodules.requests = requests = Queue(layout, plan.outstanding, always_room=True, recalls=True)
         m.d.comb += [
             requests.i.valid.eq(self.i_valid),
-            requests.i.payload.request.eq(self.i_request),
+            requests.i.payload.asking.eq(self.i_asking),
+            requests.i.payload.rest.eq(self.i_rest),
             requests.i.payload["class"].eq(self.i_class),
-            self.o_request.eq(requests.o.payload.request),
+            self.o_asking.eq(requests.o.payload.asking),
             self.o_class.eq(requests.o.payload["class"]),
+            self.o_rest.eq(requests.before.rest),
             requests.o.ready.eq(self.o_ready),
         ]
         if not self.write:
@@ -72,12 +83,13 @@ class VirtualQueue(wiring.Component):
             return m
 
         # A piece is sent while the next one comes in; the longest that passes whole fits too.
-        m.submodules.beats = beats = Queue(layouts.write_beat(plan), max(LONGEST_WHOLE, 2 * plan.chunk))
+        m.submodules.beats = beats = Queue(layouts.write_beat(plan), max(LONGEST_WHOLE, 2 * plan.chunk), recalls=True)
         m.d.comb += [
             self.i_beat_ready.eq(beats.i.ready),
             beats.i.valid.eq(self.i_beat_valid),
             beats.i.payload.eq(self.i_beat),
-            self.o_beat.eq(beats.o.payload),
+            self.o_last.eq(beats.o.payload.last),
+            self.o_beat.eq(beats.before),
             self.o_beat_valid.eq(beats.o.valid),
             beats.o.ready.eq(self.o_ready | self.o_beat_ready),
         ]

@@ -3,8 +3,9 @@
 SCENARIOS: dict[str, tuple[str | None, ...]] = {
     "hitless": ("changed", "quiet"),
     "mix": (None,),
-    "isolation": (None,),
+    "revocation": (None,),
     "bring_up": (None,),
+    "isolation": (None,),
     "qos": (None,),
     "hostile": (None,),
     "lockups": (None,),

@@ -5,23 +5,20 @@ from random import Random
 
 import cocotb
 
-from ..bench.burst import BOUNDARY, Burst, illegal_bursts, random_burst, whole_page
-from ..bench.card import cycles
+from ..bench.burst import BOUNDARY, Burst, illegal_bursts
 from ..bench.holding import Holding
 from ..bench.ports import Initiator
-from ..bench.probe import Place, Window, all_of, probe, rekey, words
+from ..bench.probe import Place, Window, all_of, probe
 from .setting import Setting
 
 Attack = Callable[[Holding, Window, Random], Awaitable[None]]
-HAMMER_CYCLES = 250
-"""How long a granule is hammered before and after each change of its owner."""
 
 
 async def run(setting: Setting) -> None:
     """All steps, one after another."""
     await setting.bring_up()
     await setting.card.settle()
-    for step in (every_granule, narrow_windows, forged_fields, granule_ends, hammered_granule, wrong_commands):
+    for step in (every_granule, narrow_windows, forged_fields, granule_ends, wrong_commands):
         name = step.__doc__.partition("\n")[0].rstrip(".") if step.__doc__ else step.__name__
         with setting.phase(name):
             await step(setting)
@@ -37,7 +34,8 @@ async def restore_windows(setting: Setting) -> None:
             await Window(setting.card, port, context).restore(holding.regions)
 
 
-def _rng(setting: Setting, step: str, port: Initiator, context: int) -> Random:
+def random_of(setting: Setting, step: str, port: Initiator, context: int) -> Random:
+    """Random numbers of a context in a step."""
     return Random(f"{setting.card.seed}/{step}/{port.name}/{context}")
 
 
@@ -50,7 +48,7 @@ async def on_all_contexts(setting: Setting, step: str, attack: Attack) -> None:
 
     async def on_port(entries: list[tuple[Holding, Initiator, int]]) -> None:
         for holding, port, context in entries:
-            await attack(holding, Window(setting.card, port, context), _rng(setting, step, port, context))
+            await attack(holding, Window(setting.card, port, context), random_of(setting, step, port, context))
 
     for task in [cocotb.start_soon(on_port(entries)) for entries in by_port.values()]:
         await task
@@ -163,81 +161,12 @@ async def granule_ends(setting: Setting) -> None:
     await on_all_contexts(setting, "granule_ends", attack)
 
 
-async def hammered_granule(setting: Setting) -> None:
-    """A granule is hammered while it is revoked and granted to another; the new owner reads zeros."""
-    pairs = [
-        (old, new, place)
-        for old in setting.holdings
-        for new in setting.holdings
-        if old is not new
-        and (place := private_granule(setting, old.name))
-        and any(place[0] in port.targets for port, _ in new.contexts)
-    ]
-    if not pairs:
-        setting.skip("a hammered granule", "no slice reaches another one's memory")
-    for old, new, place in pairs[:2]:
-        await _hammer(setting, old, new, place)
-
-
 def private_granule(setting: Setting, name: str) -> Place | None:
     """A granule that carries a slice's private key."""
     owner = setting.inventory.slice(name)
     assert owner is not None
     extents = [extent for region in owner.regions if region.shares is None for extent in region.extents]
     return (setting.description.target[extents[0].target], extents[0].first) if extents else None
-
-
-async def _hammer(setting: Setting, old: Holding, new: Holding, place: Place) -> None:
-    card = setting.card
-    hammering = True
-    slots = {}
-    for holding in (old, new):
-        for port, context in holding.contexts:
-            window = Window(card, port, context)
-            slots[port.index, context] = window.spare(holding, 1)
-            await window.point([place], slots[port.index, context])
-
-    async def hammer(port: Initiator, context: int, identity: int, *, writes: bool) -> None:
-        rng = _rng(setting, f"hammer{identity}{old.name}", port, context)
-        base = slots[port.index, context] * card.granule
-        while hammering:
-            burst = random_burst(rng, base, card.granule, port.size_max, id=identity, user=context)
-            if writes and rng.random() < 0.5:
-                await port.write(burst, words(rng, burst, port))
-            else:
-                await port.read(burst)
-
-    # The new owner only reads at first: whatever it is given before it has written must be zero.
-    tasks = [
-        cocotb.start_soon(hammer(port, context, (2 * context + identity) % port.ids, writes=holding is old))
-        for holding in (old, new)
-        for port, context in holding.contexts
-        for identity in range(2)
-    ]
-    mine, theirs = setting.private_key(old.name), setting.private_key(new.name)
-    nobody = card.fabric["key_nobody"]
-    for key in (theirs, nobody, mine, theirs, mine):
-        await cycles(HAMMER_CYCLES)
-        await rekey(card, place, key)
-        if key == theirs:
-            port, context = next(entry for entry in new.contexts if place[0] in entry[0].targets)
-            base = slots[port.index, context] * card.granule
-            for page in range(base, base + min(card.granule, 4 * BOUNDARY), BOUNDARY):
-                for burst in whole_page(page, port.size_max, id=port.ids - 1, user=context):
-                    await port.read(burst)
-    # While its target takes nothing, so that requests stand in front of it, the granule is taken from everybody.
-    target = card.targets[place[0]]
-    for key in (nobody, mine):
-        target.hold(True)
-        await cycles(HAMMER_CYCLES)
-        taking = cocotb.start_soon(rekey(card, place, key, scrub=key != nobody))
-        await cycles(HAMMER_CYCLES)
-        target.hold(False)
-        await taking
-        await cycles(HAMMER_CYCLES)
-    hammering = False
-    for task in tasks:
-        await task
 
 
 async def wrong_commands(setting: Setting) -> None:

@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
-from hdl.control.latencies import ACCEPTED_MAX, READ_CYCLES
+from hdl.control.latencies import READ_CYCLES
 from hdl.control.slice_counters import COUNTERS
 from hdl.control.token_buckets import SETTLING
 from hdl.fabric import layouts
+from hdl.fabric.layouts import ACCEPTED_MAX
 
 from .harness import board
 

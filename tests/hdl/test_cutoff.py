@@ -64,7 +64,8 @@ class Initiators:
             if goes and ready:
                 slot = self.free[n].popleft()
                 length = 0 if self.write else self.random.choice((0, 0, 3))
-                ctx.set(getattr(self.egress, f"request{n}"), {"slot": slot, "length": length, "slice": 1})
+                ctx.set(getattr(self.egress, f"asking{n}"), {"length": length, "slice": 1})
+                ctx.set(getattr(self.egress, f"rest{n}"), {"slot": slot, "length": length})
                 self.since[n, slot] = cycle
 
     def receive(self, ctx, cycle):
@@ -193,7 +194,8 @@ def test_a_target_that_answers_in_time_is_left_alone():
         await _open(ctx, egress)
         ctx.set(egress.address.ready, 1)
         for n in range(20):
-            ctx.set(egress.request0, {"slot": 1 + n % 7, "slice": 1})
+            ctx.set(egress.asking0, {"slice": 1})
+            ctx.set(egress.rest0, {"slot": 1 + n % 7})
             ctx.set(egress.request_valid, 1)
             await ctx.tick()
             ctx.set(egress.request_valid, 0)

@@ -26,6 +26,7 @@ class _Gate:
         self.keys, self.rights = {}, {}
         self.granted = deque()  # what was granted and has not left: the requests' fields
         self.asking = [None] * self.sources
+        self.late = [{} for _ in range(self.sources)]  # what source n shows in the next cycle
         self.beats_left = [0] * self.sources
         self.data = deque()  # beats of what was granted, with the serial number of their request
         self.serial = 0
@@ -59,6 +60,9 @@ class _Gate:
             return REVOKED
         return "passed" if key != KEY_NOBODY and self.rights[key] >> request["slice"] & 1 else KEY
 
+    def address(self, request):
+        return request["granule"] << self.plan.granule_bits | (request["serial"] % 1024) << 2
+
     def new_request(self, source):
         length = self.random.choice((0, 0, 1, 7)) if self.write else self.random.choice((0, 0, 3, 15))
         request = {
@@ -78,31 +82,40 @@ class _Gate:
         if cycle % STRETCH == STRETCH - 1:
             assert not self.granted, "does not come to an end"
             self._revoke(ctx)
+        self._show_late(ctx)
         valid = 0
         beats = 0
         for n in range(self.sources):
             if self.asking[n] is None and not self.beats_left[n] and self.random.random() < asks:
                 self.asking[n] = self.new_request(n)
-                request = self.asking[n]
-                fields = {name: request[name] for name in ("slice", "length")}
-                address = request["granule"] << self.plan.granule_bits | (request["serial"] % 1024) << 2
-                ctx.set(getattr(gate, f"request{n}"), {**fields, "address": address})
+                fields = {name: self.asking[n][name] for name in ("slice", "length", "granule")}
+                ctx.set(getattr(gate, f"asking{n}"), fields)
             if self.write and self.beats_left[n] and self.random.random() < 0.7:
                 beats |= 1 << n
             valid |= (self.asking[n] is not None) << n
+            if request := self.asking[n]:
+                self.late[n]["rest"] = {"offset": self.address(request), "length": request["length"]}
             if self.write:
                 request = self.asking[n] or self.busy.get(n)
                 if request:
                     left = self.beats_left[n] or request["length"] + 1
-                    beat = {"data": request["serial"] << 8 | left, "last": left == 1}
-                    ctx.set(getattr(gate, f"beat{n}"), beat)
+                    self.late[n]["beat"] = {"data": request["serial"] << 8 | left, "last": left == 1}
+                    ctx.set(getattr(gate, f"last{n}"), left == 1)
         ctx.set(gate.request_valid, valid)
         if self.write:
             ctx.set(gate.beat_valid, beats)
 
+    def _show_late(self, ctx):
+        """What was asked for in the cycle before is shown now, and in no other cycle."""
+        for n, late in enumerate(self.late):
+            noise = self.random.randrange(1 << self.plan.granule_bits)
+            ctx.set(getattr(self.gate, f"rest{n}"), late.pop("rest", {"offset": noise, "length": noise % 256}))
+            if self.write:
+                ctx.set(getattr(self.gate, f"beat{n}"), late.pop("beat", {"data": noise, "last": noise % 2}))
+
     def _revoke(self, ctx):
-        first = self.random.randrange(16)
-        self.revoked = None if self.revoked else (first, self.random.randrange(first, 16))
+        first = self.random.randrange(8)
+        self.revoked = None if self.revoked else (first, self.random.randrange(first + 4, 16))
         ctx.set(self.gate.revoke, self.revoked is not None)
         if self.revoked:
             ctx.set(self.gate.revoke_first, self.revoked[0])
@@ -176,6 +189,7 @@ def test_reads(seed):
                 oldest = side.granted[0]
                 assert oldest["verdict"] == "passed", f"{oldest} is offered"
                 assert ctx.get(gate.source) == oldest["source"]
+                assert ctx.get(gate.o.payload).address == side.address(oldest)
                 if ready:
                     owed += oldest["length"] + 1
             owed -= answered
@@ -211,6 +225,8 @@ def test_writes(seed):
             for offered, taken, what in ((gate.o, addresses, "address"), (gate.w, data, "data")):
                 if ctx.get(offered.valid):
                     assert oldest["verdict"] in ("passed", "trusted"), f"{what} of {oldest} is offered"
+                    if offered is gate.o:
+                        assert ctx.get(gate.o.payload).address == side.address(oldest)
                     if ctx.get(offered.ready):
                         taken.append(ctx.get(offered.payload))
             side.logging(ctx)

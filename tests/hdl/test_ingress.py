@@ -74,10 +74,11 @@ def test_no_budget_holds_a_request_and_a_hand_over_lets_it_drain():
             assert ctx.get(ingress.request_valid) == 0, "let through without tokens"
         assert ctx.get(ingress.drained) & 1 == 0
         ctx.set(ingress.owned0, 0)
-        ctx.set(ingress.request_ready, 1)
         await ctx.tick()
         assert ctx.get(ingress.request_valid) == 1, "a hand-over waits for ever for a slice without tokens"
+        ctx.set(ingress.request_ready, 1)
         await ctx.tick()
+        ctx.set(ingress.request_ready, 0)
         ctx.set(ingress.o.ready, 1)
         assert await _answer(ctx, ingress)
         await ctx.tick().repeat(3)
@@ -95,15 +96,19 @@ def test_an_isolated_port_ends_its_burst_without_touching_memory():
         await _fill(ctx, ingress)
         ctx.set(ingress.owned0, 1)
         ctx.set(ingress.eligible0, 1)
-        ctx.set(ingress.request_ready, 1)
         ctx.set(ingress.w.payload, {"data": 0x1234, "strb": 0xF})
         ctx.set(ingress.w.valid, 1)
         await _address(ctx, ingress.address, length=7)
         beats = []
+        begun = taken = False
         while not beats or not beats[-1][1]:
-            if ctx.get(ingress.request_valid) or (ctx.get(ingress.beat_valid) and beats):
+            if taken:  # in the cycle before
                 beats.append((ctx.get(ingress.beat.strobe), ctx.get(ingress.beat.last)))
-                ctx.set(ingress.beat_ready, 1)  # the target keeps to its choice
+            asks = ctx.get(ingress.request_valid)
+            taken = asks or (begun and ctx.get(ingress.beat_valid))
+            ctx.set(ingress.request_ready, asks)
+            ctx.set(ingress.beat_ready, begun)  # the target keeps to its choice
+            begun |= bool(asks)
             if len(beats) == 3:
                 ctx.set(ingress.isolate, 1)  # the core is in reset and gives no more data
                 ctx.set(ingress.w.valid, 0)

@@ -29,9 +29,11 @@ class Targets:
         ingress = self.ingress
         for t in range(len(self.plan.targets)):
             if ctx.get(ingress.request_valid) >> t & 1:
-                request = ctx.get(ingress.request)
-                self.pieces.append((t, request.address, request.length))
-                piece = [request.slot, request.length]
+                asking, rest = ctx.get(ingress.asking), ctx.get(ingress.rest)
+                assert asking.length == rest.length
+                address = asking.granule << self.plan.granule_bits | rest.offset
+                self.pieces.append((t, address, rest.length))
+                piece = [rest.slot, rest.length]
                 (self.queues if ingress.write else self.waiting)[t].append(piece)
             if ingress.write and ctx.get(ingress.beat_valid) >> t & 1:
                 assert full >> t & 1, "a beat was sent where there is no room"

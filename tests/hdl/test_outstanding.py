@@ -105,7 +105,7 @@ def run(plan, owners, limits, active, *, seed, cycles, delay):
                 if ctx.get(plane.request_valid):
                     sent.append(n)
                     count[owner] += 1
-                    under_way[n].append((cycle + 2 + sources[n].randrange(delay), ctx.get(plane.request).slot))
+                    under_way[n].append((cycle + 2 + sources[n].randrange(delay), ctx.get(plane.rest).slot))
                 count[owner] -= ctx.get(plane.events).done
             history.append(dict(count))
             sends.append(sent)

@@ -75,8 +75,8 @@ async def _command(ctx, side, *, first, last, key, scrub):
 
 async def _ask(ctx, side, initiator, granule):
     """One single-beat read; returns after the gate has taken it."""
-    request = {"address": granule << side.plan.granule_bits, "slice": initiator, "size": 2, "burst": 1}
-    ctx.set(getattr(side.read, f"request{initiator}"), request)
+    ctx.set(getattr(side.read, f"asking{initiator}"), {"granule": granule, "slice": initiator})
+    ctx.set(getattr(side.read, f"rest{initiator}"), {"size": 2, "burst": 1})
     ctx.set(getattr(side.read, f"note{initiator}"), {"id": initiator})
     ctx.set(side.read.request_valid, 1 << initiator)
     while not ctx.get(side.read.request_ready) >> initiator & 1:

@@ -73,9 +73,9 @@ class Source:
         if starts:
             length = self.random.choice(self.lengths)
             granule = 7 if self.random.random() < self.foreign else self.n
-            address = granule * egress.plan.granule
-            request = {"slot": self.free.popleft(), "length": length, "slice": self.number, "address": address}
-            ctx.set(getattr(egress, f"request{self.n}"), request)
+            asking = {"granule": granule, "length": length, "slice": self.number}
+            ctx.set(getattr(egress, f"asking{self.n}"), asking)
+            ctx.set(getattr(egress, f"rest{self.n}"), {"slot": self.free.popleft(), "length": length})
             self.beats = length + 1
         sends = bool(self.beats and room)
         valid = ctx.get(egress.request_valid) & ~bit
@@ -156,8 +156,10 @@ def _run(*, write, others, slots=OWN, scrubs=False, own=None):
             if scrubs:
                 ctx.set(egress.request_valid, ctx.get(egress.request_valid) & ~8 | 8 * (left == 16))
                 ctx.set(egress.beat_valid, ctx.get(egress.beat_valid) & ~8 | 8 * (left != 16))
-                ctx.set(egress.request3, {"length": 15, "address": 5 * egress.plan.granule})
-                ctx.set(egress.beat3, {"last": left == 1})
+                ctx.set(egress.asking3, {"length": 15, "granule": 5})
+                ctx.set(egress.rest3, {"length": 15})
+                ctx.set(egress.beat3, {"last": ctx.get(egress.last3)})
+                ctx.set(egress.last3, left == 1)
                 ctx.set(egress.class1, 3)
                 ctx.set(egress.class2, 3)
                 moves = ctx.get(egress.request_ready if left == 16 else egress.beat_ready) >> SOURCES & 1

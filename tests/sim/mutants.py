@@ -91,9 +91,9 @@ def _input(port: str) -> str:
 
 MUTANTS = (
     # The six that nobody may miss.
-    Mutant("no drain", "epochs", _assign("finished"), "| serving", ("isolation",), ("revocation",)),
+    Mutant("no drain", "epochs", _assign("finished"), "| serving", ("revocation",), ("revocation",)),
     Mutant("no key check", "gate", _assign("check_pass"), "1'h1", ("isolation",), ("isolation",)),
-    Mutant("no scrub", "rekey", _assign("scrubs"), "1'h0", ("isolation",), ("residue",)),
+    Mutant("no scrub", "rekey", _assign("scrubs"), "1'h0", ("revocation",), ("residue",)),
     Mutant("swapped response", "deliver", _assign("beat"), "{value} ^ 1'h1", ("bring_up",), ("responses",)),
     Mutant(
         "leaked stall",
@@ -106,9 +106,14 @@ MUTANTS = (
     Mutant("ignored budget", "data_plane", _input("eligible0"), "1'h1", ("qos",), ("quality",)),
     # At the gate.
     Mutant(
-        "right of another slice", "gate", _register("slice_checked"), "{value} ^ 1'h1", ("isolation",), ("isolation",)
+        "right of another slice",
+        "gate",
+        r"assign holder = \S+\s+& (?P<value>\{[^}]*\});",
+        "{value} == 1 ? 2 : {value} >> 1",
+        ("isolation",),
+        ("isolation",),
     ),
-    Mutant("revoked range is let through", "gate", _register("revoked"), "1'h0", ("isolation",), ("revocation",)),
+    Mutant("revoked range is let through", "gate", _register("revoked"), "1'h0", ("revocation",), ("revocation",)),
     Mutant("whole target revoked", "gate", _assign("in_range"), "1'h1", ("hitless",), ("hitless_sharing",)),
     Mutant("unlogged denial", "gate", _assign("fault_valid"), "1'h0", ("isolation",), ("faults",)),
     Mutant("everybody is trusted", "gate", _register("trusted"), "1'h1", ("isolation",), ("isolation",)),
@@ -202,7 +207,7 @@ STRICT_MUTANTS = (
         ("lockups",),
         ("responses",),
     ),
-    Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("isolation",), ("denials",)),
+    Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("revocation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
     Mutant(
         "writes go by the budget of reads",
@@ -217,7 +222,7 @@ STRICT_MUTANTS = (
         r"egress_(read|write)",
         _assign("behind"),
         "1'h0",
-        ("isolation",),
+        ("revocation",),
         ("revocation",),
     ),
     Mutant("denial is lost", "gate", _register("decided_denied"), "1'h0", ("isolation",), ("completed",)),

@@ -77,7 +77,7 @@ def test_a_run_that_fails_is_told_with_its_log(tmp_path):
 
 
 def test_an_unknown_scenario_is_refused(tmp_path):
-    with pytest.raises(Refusal, match="there is no scenario 'nonsense'; there are hitless, mix, isolation"):
+    with pytest.raises(Refusal, match="there is no scenario 'nonsense'; there are hitless, mix, revocation"):
         runs(["nonsense"], tmp_path)
 
 
