@@ -14,6 +14,8 @@ SIM_OPTIONS := $(if $(SEED),--seed $(SEED)) $(if $(filter-out 0,$(WAVES)),--wave
 
 # A Yosys that happens to be installed is never used: another version would write other Verilog.
 export AMARANTH_USE_YOSYS := builtin
+# Bytecode goes below build/, see set-up; without it every one of hundreds of simulations compiles its imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 # `make sim` reports how long it took, set-up included.
 export HARDSLICE_STARTED := $(shell date +%s)
 

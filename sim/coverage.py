@@ -92,25 +92,21 @@ def excluded(numbers: Numbers) -> dict[str, int]:
 
 def collect(files: Sequence[Path], numbers: Numbers) -> dict[str, Any]:
     """Add up what several runs have written; names every hole."""
-    hits: dict[str, dict[Bin, int]] = {cross: dict.fromkeys(reachable(cross, numbers), 0) for cross in CROSSES}
-    for path in files:
-        for cross, found in json.loads(path.read_text(encoding="utf-8")).items():
-            for text, count in found.items():
-                values = tuple(text.split())
-                if values in hits[cross]:
-                    hits[cross][values] += count
-    total = sum(map(len, hits.values()))
-    holes = {cross: [" ".join(values) for values, count in found.items() if not count] for cross, found in hits.items()}
+    possible = {cross: list(reachable(cross, numbers)) for cross in CROSSES}
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    hit = {cross: {tuple(text.split()) for run in runs for text in run["hits"][cross]} for cross in CROSSES}
+    holes = {cross: [" ".join(bin_) for bin_ in bins if bin_ not in hit[cross]] for cross, bins in possible.items()}
+    total = sum(map(len, possible.values()))
     missed = sum(map(len, holes.values()))
     return {
         "bins": total,
         "hit": total - missed,
         "part": round((total - missed) / total, 4),
         "target": TARGET,
-        "samples": sum(sum(found.values()) for found in hits.values()) // len(CROSSES),
+        "samples": sum(run["samples"] for run in runs),
         "crosses": {
-            cross: {"points": list(CROSSES[cross]), "bins": len(found), "hit": len(found) - len(holes[cross])}
-            for cross, found in hits.items()
+            cross: {"points": list(CROSSES[cross]), "bins": len(bins), "hit": len(bins) - len(holes[cross])}
+            for cross, bins in possible.items()
         },
         "holes": holes,
         "excluded": excluded(numbers),

@@ -1,6 +1,11 @@
-"""Functional coverage of random traffic, sampled once for each transaction."""
+"""Functional coverage of random traffic.
+
+Every transaction is counted, but cocotb-coverage sees each combination of points once: sampling it costs as much as
+the transaction itself.
+"""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from cocotb_coverage.coverage import CoverCross, CoverPoint, coverage_db
@@ -14,14 +19,15 @@ NOWHERE = -1
 """Target of a region whose window entries lead to none."""
 _BURSTS = {FIXED: "FIXED", INCR: "INCR", WRAP: "WRAP"}
 _RESPONSES = {0: "OKAY", 1: "OKAY", 2: "SLVERR", 3: "DECERR"}
+_seen: Counter[tuple[str, ...]] = Counter()
 
 
 def _points(function):
     """The sampling function with all points and crosses around it."""
     # A cross asks for its points when it is made, and is sampled after them, so it is wrapped inside.
     points = [
-        CoverPoint(f"{ROOT}.{name}", xf=lambda values, name=name: values[name], bins=list(bins))
-        for name, bins in POINTS.items()
+        CoverPoint(f"{ROOT}.{name}", xf=lambda values, place=place: values[place], bins=list(bins))
+        for place, (name, bins) in enumerate(POINTS.items())
     ]
     crosses = [
         CoverCross(f"{ROOT}.{cross}", items=[f"{ROOT}.{point}" for point in of]) for cross, of in CROSSES.items()
@@ -32,8 +38,8 @@ def _points(function):
 
 
 @_points
-def _sample(values: dict[str, str]) -> None:
-    """Count a transaction."""
+def _sample(values: tuple[str, ...]) -> None:
+    """Hit the bins of one combination, which has a value for each of `POINTS`."""
 
 
 def sample(port: Initiator, burst: Burst, reply: Reply, *, write: bool, target: int, phase: str, chunk: int) -> None:
@@ -41,7 +47,7 @@ def sample(port: Initiator, burst: Burst, reply: Reply, *, write: bool, target: 
     last = port.targets_before.get(write)
     port.targets_before[write] = target
     shortfall = port.size_max - burst.size
-    _sample({
+    values = {
         "direction": "write" if write else "read",
         "burst": _BURSTS[burst.burst],
         "length": next(name for name, longest in LONGEST.items() if burst.beats <= longest),
@@ -51,13 +57,17 @@ def sample(port: Initiator, burst: Burst, reply: Reply, *, write: bool, target: 
         "response": _RESPONSES[reply.response],
         "path": "nowhere" if target == NOWHERE else "same" if last in (None, target) else "other",
         "phase": phase,
-    })  # fmt: skip
+    }
+    _seen[tuple(values[point] for point in POINTS)] += 1
 
 
 def write_hits(path: Path) -> None:
-    """Write what has been hit, by cross; bins as words with spaces between."""
+    """Write how many transactions this process has sampled, and which bins of each cross, as words, they have hit."""
+    for values in _seen:
+        _sample(values)
     hits = {}
     for cross in CROSSES:
         counts = coverage_db[f"{ROOT}.{cross}"].detailed_coverage
-        hits[cross] = {" ".join(values): count for values, count in counts.items() if count}
-    path.write_text(json.dumps(hits) + "\n", encoding="utf-8")
+        hits[cross] = [" ".join(values) for values, count in counts.items() if count]
+    content = {"samples": _seen.total(), "hits": hits}
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")

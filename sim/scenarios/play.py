@@ -1,5 +1,6 @@
 """The cocotb test: plays the scenario that the plusarg ``+run=<settings.json>`` names."""
 
+import gc
 import json
 import time
 from collections.abc import Coroutine
@@ -37,6 +38,8 @@ async def _play(run: Coroutine[Any, Any, None], mark: Marks) -> None:
 @cocotb.test()
 async def play(dut: object) -> None:
     """One scenario on one card; see :func:`sim.run.play` for the file."""
+    # A run is too short to fill the memory: looking for cycles among the models' objects takes a seventh of its time.
+    gc.disable()
     settings = json.loads(Path(str(cocotb.plusargs["run"])).read_text(encoding="utf-8"))
     manifest = json.loads(Path(settings["manifest"]).read_text(encoding="utf-8"))
     description = load_card(Path(settings["manifest"]))

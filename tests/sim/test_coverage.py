@@ -36,20 +36,22 @@ def test_even_bursts_reach_every_bin_and_nothing_else(tmp_path):
     numbers = Numbers(8, CHUNK)
     draw(30_000, 8)
     write_hits(tmp_path / "coverage.json")
-    for cross, found in json.loads((tmp_path / "coverage.json").read_text()).items():
+    written = json.loads((tmp_path / "coverage.json").read_text())
+    assert written["samples"] == 30_000
+    for cross, found in written["hits"].items():
         possible = {" ".join(values) for values in reachable(cross, numbers)}
-        assert found.keys() <= possible, f"{cross}: {sorted(found.keys() - possible)}"
+        assert set(found) <= possible, f"{cross}: {sorted(set(found) - possible)}"
     result = collect([tmp_path / "coverage.json"], numbers)
     assert not any(result["holes"].values()) and result["part"] == 1
 
 
 def test_holes_are_named_and_runs_add_up(tmp_path):
     numbers = Numbers(8, CHUNK)
-    one = {"shape": {"read INCR 1 full aligned whole": 2}, "outcome": {}, "way": {}}
-    other = {"shape": {"write INCR 1 full aligned whole": 1}, "outcome": {}, "way": {}}
-    for name, content in (("a", one), ("b", other)):
-        (tmp_path / name).write_text(json.dumps(content))
+    for name, samples, direction in (("a", 2, "read"), ("b", 1, "write")):
+        hits = {"shape": [f"{direction} INCR 1 full aligned whole"], "outcome": [], "way": []}
+        (tmp_path / name).write_text(json.dumps({"samples": samples, "hits": hits}))
     result = collect([tmp_path / "a", tmp_path / "b"], numbers)
+    assert result["samples"] == 3
     assert result["crosses"]["shape"]["hit"] == 2
     assert "read WRAP 2-4 full aligned whole" in result["holes"]["shape"]
     assert "read INCR 1 full aligned whole" not in result["holes"]["shape"]
@@ -77,5 +79,5 @@ def test_random_bursts_are_possible_too(tmp_path):
         cross: {" ".join(values) for data_bytes in (4, 8) for values in reachable(cross, Numbers(data_bytes, CHUNK))}
         for cross in CROSSES
     }
-    for cross, found in json.loads((tmp_path / "coverage.json").read_text()).items():
-        assert found.keys() <= both[cross]
+    for cross, found in json.loads((tmp_path / "coverage.json").read_text())["hits"].items():
+        assert set(found) <= both[cross]
