@@ -23,6 +23,14 @@ from .units import format_rate, format_time
 MOST_BEATS_UNSPLIT = 16
 """Longest burst that no card splits: WRAP, FIXED, or exclusive (IHI 0022H, A3.4.1 and A7.2.4)."""
 
+GRANTED_AHEAD = 12
+SHORT_BEATS = 4
+"""Requests that a gate grants before the first of them is offered to the target, and beats up to which there may be
+several reads among them; see `hdl/fabric/gate.py`."""
+
+TARGET_MARGIN = 4
+"""What a target's `ahead` must exceed its latency by, in cycles."""
+
 SCRUB_CLASS = 0
 """Class of the scrubber, which zeroes memory before it changes owner."""
 
@@ -63,6 +71,28 @@ def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> in
     if turns_at(inventory, target):
         return wait(card, inventory, target, name, _grants_before(card, inventory, name, target))
     return (_grants_before(card, inventory, name, target) + 1) * grant_beats(card)
+
+
+def longest_latency(card: Card, inventory: Inventory, name: str, target: str, beats: int) -> int:
+    """Cycles from the acceptance of a request to the last beat of its answer, at worst.
+
+    The sum of the way there and back; of the wait of each of its pieces for a grant, see :func:`longest_wait`; of what
+    the target may still owe others when the last grant comes: `ahead` beats, and what has been granted beyond them, one
+    long read and 12 of up to 4 beats (of writes 16 beats at most); of the target's own latency, which is at most
+    ``ahead - 4`` cycles; and of the beats themselves, on a card with strict isolation twice, since a write leaves when
+    its data is there.
+
+    Assumes the same of the target as `longest_wait`, and that the request is the only one of its port, that its slice
+    has budget, that its initiator gives and takes a beat in every cycle, and that neither its port nor its target has
+    an adapter.
+    """
+    fabric = card.fabric
+    strict = fabric.isolation == "strict"
+    pieces = -(-beats // fabric.chunk) if strict else 1
+    ahead = card.targets[card.target[target]].ahead
+    owed = ahead + grant_beats(card) + GRANTED_AHEAD * SHORT_BEATS
+    waits = pieces * (longest_wait(card, inventory, name, target) + 1)
+    return fabric.path_cycles + waits + owed + (ahead - TARGET_MARGIN) + beats * (2 if strict else 1)
 
 
 def _grants_before(card: Card, inventory: Inventory, name: str, target: str) -> int:

@@ -43,6 +43,7 @@ class Fabric(Frozen):
     scrub_beats: int
     patience: int
     slot_cycles: int
+    path_cycles: int
     budget_period: int
     budget_fraction_bits: int
 
@@ -65,7 +66,8 @@ class Initiator(Frozen):
 class Target(Frozen):
     """A port on which requests leave; `keyed` counts its key table entries, `timeout` the cycles to its cut-off.
 
-    `time_slots` is the number of slots in its table, 0 if it has none.
+    `ahead` is how many beats of reads it is asked for ahead of those it has given; `time_slots` is the number of slots
+    in its table, 0 if it has none.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Target(Frozen):
     keyed: int
     initiators: tuple[int, ...]
     device: int | None
+    ahead: int
     timeout: int
     time_slots: int
 

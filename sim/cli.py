@@ -47,12 +47,15 @@ def sim(
 def bench(
     card: hdl.cli.Card,
     placed: Annotated[bool, typer.Option(help="Place and route too, for the clock; takes most of the time.")] = True,
+    trade_off: Annotated[
+        bool, typer.Option("--trade-off", help="Area and clock of variations of the card instead; takes an hour.")
+    ] = False,
 ) -> int:
     """Measure a card: area and clock on an FPGA, cycles and throughput; writes build/<card>/bench.json."""
     path = find_card(card)
-    from sim.measure import main as run
+    from sim.measure import run, tradeoff
 
-    return int(run(path, placed=placed))
+    return int((tradeoff if trade_off else run).main(path, placed=placed))
 
 
 @simulation.command()

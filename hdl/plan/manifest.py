@@ -7,7 +7,7 @@ from typing import Any
 from .. import VERSION
 from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, LOAD_LEVELS, REKEY_PHASES, register_map
 from .edge import Edge
-from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATIENCE, SCRUB_BEATS, SLOT_CYCLES, Plan
+from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATH_CYCLES, PATIENCE, SCRUB_BEATS, SLOT_CYCLES, Plan
 from .registers import RegisterMap
 
 FORMAT = 1
@@ -80,6 +80,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "scrub_beats": SCRUB_BEATS,
             "patience": PATIENCE,
             "slot_cycles": SLOT_CYCLES,
+            "path_cycles": PATH_CYCLES[plan.isolation],
             "budget_period": plan.meter_period,
             "budget_fraction_bits": FRACTION_BITS,
         },
@@ -105,6 +106,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
                 "address_bits": port.address_bits,
                 "initiators": list(port.initiators),
                 "device": port.device,
+                "ahead": port.ahead,
                 "timeout": port.timeout,
                 "time_slots": port.time_slots,
                 **_edge(plan.edge(port)),

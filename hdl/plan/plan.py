@@ -11,6 +11,9 @@ KEY_NOBODY = 0
 SCRUB_BEATS = 16
 """Beats of one scrub burst. A request that meets a scrub waits for at most one such burst."""
 
+PATH_CYCLES = {"basic": 5, "strict": 6}
+"""What the fabric adds to a read or write for which nobody waits, there and back, by isolation."""
+
 SLOT_CYCLES = 32
 """Cycles of a time slot. A request may take 16 beats, and half of the slot is for when it may start."""
 

@@ -17,10 +17,12 @@ from .figures import Figure, figure
 from .findings import SHOWN, Findings
 from .hitless import Comparison, compare
 from .lanes import check_lanes
+from .latency import longest_waits
 from .quality import Measurement, measure
 from .reference import AT_TARGET, NOBODY
 from .scoreboard import CHECKS, Result, collect
 from .targets import check_targets
+from .time_slots import compare_slots
 from .verdicts import TITLES, Verdict, write_json
 
 __all__ = ["Judgement", "Verdict", "judge", "judge_run", "judge_runs"]
@@ -175,6 +177,15 @@ def judge_runs(
         judgement.comparison = compare(manifest, twins["quiet"], twins["changed"])
         skipped = {mark["step"] for mark in twins["changed"].trace.noted("skipped")}
         _hitless(builder, judgement.comparison, skipped)
+    waited = [found for result in results.values() for found in longest_waits(manifest, result)]
+    if waited:
+        shown = [figure(f"{found.name}: {what}", value, "cycles") for found in waited for what, value in found.shown()]
+        builder.add("latency", "G5", [text for found in waited for text in found.wrong()], shown)
+    twins = by_scenario.get("time_slots", {})
+    if {"alone", "beside"} <= twins.keys():
+        found = compare_slots(manifest, twins["alone"], twins["beside"])
+        if found is not None:
+            builder.add("time_slots", "G4", *found)
     measured = [found for result in results.values() for found in measure(manifest, result)]
     judgement.measurements = measured
     if measured:
@@ -187,7 +198,7 @@ def judge_runs(
     stalls = [found for result in results.values() for found in measure(manifest, result, "hostile")]
     if stalls:
         builder.add("hostile", "G5", *_hostile(stalls))
-    builder.add("figures", "", [], _figures(manifest, results))
+    builder.add("figures", "", *_figures(manifest, results))
     order = list(TITLES)
     builder.verdicts.sort(key=lambda verdict: order.index(verdict.check))
     return judgement
@@ -224,12 +235,14 @@ def _about(check: str, results: dict[str, Result]) -> list[Figure]:
     return []
 
 
-def _figures(manifest: dict[str, Any], results: dict[str, Result]) -> list[Figure]:
+def _figures(manifest: dict[str, Any], results: dict[str, Result]) -> tuple[list[str], list[Figure]]:
+    wrong: list[str] = []
     shown: list[Figure] = []
     for result in results.values():
         measures = {(mark.get("measure") or {}).get("what") for _, _, mark in result.trace.spans("phase")}
         if "zero_load" in measures:
             shown += figures.zero_load(result)
+            wrong += figures.other_paths(manifest, shown)
         if "throughput" in measures:
             shown += figures.throughput(manifest, result)
         if "zero_load" in measures:
@@ -238,7 +251,7 @@ def _figures(manifest: dict[str, Any], results: dict[str, Result]) -> list[Figur
     if walls:
         rate = sum(mark["cycles"] for mark in walls) / max(1e-3, sum(mark["seconds"] for mark in walls))
         shown.append(figure("simulated cycles per second", round(rate), "1/s"))
-    return shown
+    return wrong, shown
 
 
 def judge(manifest: dict[str, Any], traces: Path, out: Path, command: str) -> Judgement:

@@ -78,6 +78,21 @@ def zero_load(result: Result) -> list[Figure]:
     return figures
 
 
+def other_paths(manifest: dict[str, Any], shown: list[Figure]) -> list[str]:
+    """Where the way there and back is not as long as the manifest says; adapters, if there are any, make it longer."""
+    fabric, wrong = manifest["fabric"], []
+    as_fabric = {
+        "initiators": {"data_width": fabric["data_width"], "id_width": fabric["id_width"]},
+        "targets": {"data_width": fabric["data_width"], "id_width": fabric["target_id_width"]},
+    }
+    adapted = any(port | widths != port for side, widths in as_fabric.items() for port in manifest[side])
+    for name in ("read", "write"):
+        path = sum(each["value"] for each in shown if each["name"].startswith(f"{name}: re"))
+        if path != fabric["path_cycles"] and not adapted:
+            wrong.append(f"a {name} takes {path} cycles there and back, the manifest says {fabric['path_cycles']}")
+    return wrong
+
+
 def throughput(manifest: dict[str, Any], result: Result) -> list[Figure]:
     """Beats per cycle of each direction on ports that nothing hinders, in phases that measure it."""
     figures = []

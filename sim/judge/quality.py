@@ -1,6 +1,7 @@
 """Quality of service: measured shares of a saturated target against contracts."""
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from .scoreboard import Result
@@ -13,12 +14,17 @@ BUSY = 0.80
 
 @dataclass
 class Share:
-    """What a slice got of a target, and what it was entitled to."""
+    """What a slice got of a target, and what it was entitled to.
+
+    `under_way` is how many of its requests the target had at once; `outstanding`, if not 0, how many at most.
+    """
 
     slice: int
     share: float
     limit: float | None
     priority: int
+    outstanding: int = 0
+    under_way: int = 0
 
 
 @dataclass
@@ -48,8 +54,17 @@ def beats_between(result: Result, target: int, begin: int, end: int) -> dict[int
     return beats
 
 
+def most_at_once(result: Result, target: int, number: int, begin: int, end: int) -> int:
+    """Most requests of a slice that a target had at once in the cycles `begin` to `end`."""
+    scrubber = len(result.reference.initiators)
+    accesses = (access for access in result.accesses[target] if not (access.write and access.id == scrubber))
+    own = [access for access in accesses if access.user == number and begin <= access.end and access.cycle < end]
+    steps = [(access.cycle, 1) for access in own] + [(access.end, -1) for access in own]
+    return max(accumulate(change for _, change in sorted(steps)), default=0)
+
+
 def judge_shares(measured: Measurement, patience: int, burst: dict[int, int], rivals: int = 0) -> None:
-    """A limit holds, nothing is wasted, a higher class goes first, equals get equal shares.
+    """Limits hold, nothing is wasted, a higher class goes first, equals get equal shares.
 
     `rivals` others, which are not measured, may have as much as each of those who are.
     """
@@ -62,7 +77,10 @@ def judge_shares(measured: Measurement, patience: int, burst: dict[int, int], ri
             fair = min(share.limit, 1 / len(measured.shares))
             if not fair - 2 * TOLERANCE <= share.share <= allowed + TOLERANCE:
                 measured.wrong.append(text)
-    free = [share for share in measured.shares if share.limit is None]
+        if share.outstanding and not 0 < share.under_way <= share.outstanding:
+            had = f"slice {share.slice} had {share.under_way} requests under way at once"
+            measured.wrong.append(f"{had}; its limit is {share.outstanding}")
+    free = [share for share in measured.shares if share.limit is None and not share.outstanding]
     if free and total < BUSY * len(measured.shares) / (len(measured.shares) + rivals):
         measured.wrong.append(f"{measured.target} did {total:.3f} beats per cycle, though it was saturated")
     for one in free:
@@ -98,7 +116,8 @@ def measure(manifest: dict[str, Any], result: Result, kind: str = "qos") -> list
             limit = held(f"{plane}rate") / unit if held(f"{plane}limited") else None
             burst[number] = held(f"{plane}beats")
             share = beats.get(number, 0) / max(1, end - begin)
-            measured.shares.append(Share(number, share, limit, held("class")))
+            under_way = most_at_once(result, names.index(what["target"]), number, begin, end)
+            measured.shares.append(Share(number, share, limit, held("class"), held("outstanding"), under_way))
         judge_shares(measured, fabric["patience"], burst, what.get("rivals", 0))
         own = [
             whole.request.latency

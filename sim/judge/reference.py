@@ -107,7 +107,7 @@ class Reference:
         Cycles in which the counters were copied.
     contracts : dict
         By slice and name (``class``, ``rate``, ``limited``, ``beats``, ``separate``, ``write_rate``, ``write_limited``,
-        ``write_beats``): its history.
+        ``write_beats``, ``outstanding``): its history.
     """
 
     def __init__(self, manifest: dict[str, Any], trace: Trace, findings: Findings) -> None:
@@ -177,6 +177,8 @@ class Reference:
                 for name, value in access.fields.items():
                     own = name if name == "separate" else f"write_{name}"
                     self.contracts[index, own].change(value, access.begin, settled)
+            case "slice", index, "OUTSTANDING":
+                self.contracts[index, "outstanding"].change(access.fields["requests"], access.begin, settled)
             case "window", _, "FILL":
                 self._fill(access)
             case "target", index, "REKEY":

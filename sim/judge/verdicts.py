@@ -30,6 +30,8 @@ TITLES = {
     "hitless_sharing": "bystanders sharing a target: no error, no loss, bounded delay",
     "hitless_growth": "a growing slice does not stall",
     "hostile": "nobody notices an initiator that stalls or is rude, or a target that dies",
+    "latency": "no request takes longer than the plan says, whatever others do",
+    "time_slots": "a slice with time slots: ports equal cycle by cycle, whatever others do",
     "quality": "shares of a saturated target follow limits and classes",
     "figures": "measured figures",
 }
@@ -96,7 +98,7 @@ def table(verdicts: Sequence[Verdict], title: str = "") -> Table:
     drawn.add_column("figures", ratio=3)
     for verdict in verdicts:
         mark = "[green]pass[/]" if verdict.passed else "[bold red]FAIL[/]"
-        between = "\n" if verdict.check in ("figures", "hostile", "quality") else ", "
+        between = "\n" if verdict.check in ("figures", "hostile", "latency", "quality") else ", "
         body = Text(between.join(figure_text(figure) for figure in verdict.figures))
         if verdict.detail:
             body = Text("\n".join(verdict.detail), style="red") + Text("\n") + body

@@ -9,6 +9,8 @@ SCENARIOS: dict[str, tuple[str | None, ...]] = {
     "qos": (None,),
     "hostile": (None,),
     "lockups": (None,),
+    "latency": (None,),
+    "time_slots": ("beside", "alone"),
     "figures": (None,),
 }
 """Scenarios by name, the longest first, and the variants that each is run in with the same seed.

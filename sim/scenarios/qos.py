@@ -14,11 +14,14 @@ MEASURE_CYCLES = 2000
 SLICES = ("left", "right")
 
 
-def contenders(setting: Setting, names: tuple[str, ...] = SLICES) -> list[SliceDefinition]:
-    """Slices on one memory, on ports that share nothing else; none if the card has too few such ports."""
+def contenders(setting: Setting, names: tuple[str, ...] = SLICES, *, slotted: bool = False) -> list[SliceDefinition]:
+    """Slices on one memory, on ports that share nothing else; none if the card has too few such ports.
+
+    `slotted` asks for a memory with time slots.
+    """
     card = setting.description
     for index, target in enumerate(card.targets):
-        if target.kind != "memory":
+        if target.kind != "memory" or (slotted and not target.time_slots):
             continue
         ports: dict[int, str] = {}
         for context in card.contexts:
@@ -71,6 +74,8 @@ async def run(setting: Setting) -> None:
             (f"reads of {left} are limited to a quarter", {left: {"read_limit": limit(0.25), "burst": burst}}),
             (f"writes of {left} are limited to a quarter", {left: {"write_limit": limit(0.25), "burst": burst}}),
         ]
+    if fabric.slice_outstanding:
+        steps.append((f"{left} may have one request under way", {left: {"outstanding": 1}}))
     if highest:
         steps.append((f"{right} has the highest class", {right: {"class": highest}}))
     else:

@@ -218,6 +218,22 @@ STRICT_MUTANTS = (
         ("quality",),
     ),
     Mutant(
+        "one port always goes before another",
+        "arbiter",
+        _register("goes_first_0_1"),
+        "1'h0",
+        ("latency",),
+        ("latency",),
+    ),
+    Mutant(
+        "the limit of requests under way is ignored",
+        "outstanding",
+        r"assign \S+ +=(?P<value> full +>> owner_slice\d+);",
+        "1'h0",
+        ("qos",),
+        ("quality",),
+    ),
+    Mutant(
         "drain does not wait for answers",
         r"egress_(read|write)",
         _assign("behind"),
@@ -233,6 +249,22 @@ STRICT_MUTANTS = (
         "1'h1",
         ("isolation",),
         ("completed",),
+    ),
+    Mutant(
+        "a request begins that does not end in its slot",
+        "starts",
+        _assign("may_next"),
+        "1'h1",
+        ("time_slots",),
+        ("time_slots",),
+    ),
+    Mutant(
+        "a slice with slots uses open ones too",
+        "gate",
+        r"assign \\\$\d+ +=(?P<value> \\port\$\d+ +>> \\port\$\d+ +\[[^;]*\]);",
+        "4'h0",
+        ("time_slots",),
+        ("time_slots",),
     ),
 )
 """Faults in what only a card with strict isolation has."""

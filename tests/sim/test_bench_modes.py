@@ -6,6 +6,7 @@ import pytest
 
 from hdl.plan import plan_card
 from sim.measure.run import MODES, variants
+from sim.measure.tradeoff import VARIATIONS, varied
 
 BOARDS = Path(__file__).parents[2] / "boards"
 
@@ -24,3 +25,13 @@ def test_both_kinds(name, tmp_path):
 def test_a_card_that_says_so():
     text = (BOARDS / "quad" / "card.yaml").read_text()
     assert variants(text, "strict") == {"strict": text}
+
+
+@pytest.mark.parametrize("changes", VARIATIONS.values(), ids=VARIATIONS)
+def test_variations_are_cards_of_their_own(changes, tmp_path):
+    text = (BOARDS / "bench4" / "card.yaml").read_text()
+    file = tmp_path / "card.yaml"
+    file.write_text(varied(text, changes))
+    plan = plan_card(file)
+    assert {name: getattr(plan, name) for name in changes} == changes
+    assert (varied(text, changes) == text) == (not changes)

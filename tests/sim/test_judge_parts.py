@@ -115,6 +115,8 @@ def test_lanes(swapped: bool, found: int, tmp_path: Path) -> None:
         ([Share(0, 0.50, None, 0), Share(1, 0.49, None, 2)], "has the higher class and got less"),
         ([Share(0, 0.00, None, 0), Share(1, 0.99, None, 2)], "starves"),
         ([Share(0, 0.30, None, 0), Share(1, 0.30, None, 0)], "though it was saturated"),
+        ([Share(0, 0.10, None, 0, 2, 2), Share(1, 0.89, None, 0)], ""),
+        ([Share(0, 0.10, None, 0, 2, 3), Share(1, 0.89, None, 0)], "3 requests under way at once"),
     ],
 )
 def test_shares(shares: list[Share], wrong: str) -> None:
