@@ -240,10 +240,15 @@ def _check_latency(card: Card, inventory: Inventory, name: str, target: str) -> 
 
 
 def check_reach(card: Card, inventory: Inventory) -> None:
-    """Everything in a slice's window must be connected with at least one of its ports, if it has any."""
+    """What memory a slice asks for must be connected with at least one of its ports, if it has any.
+
+    A device's registers come with the device; who can reach them may join the slice later.
+    """
     for name, targets in users(card, inventory).items():
         ports = inventory.ports(card, name)
         for target in sorted(targets):
+            if card.targets[card.target[target]].device is not None:
+                continue
             if ports and not any(card.reaches(port, target) for port in ports):
                 raise Invalid(
                     f"no port of slice {name!r} ({', '.join(ports)}) is connected with {target!r} on this card"

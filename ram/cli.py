@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -67,22 +69,11 @@ schema = typer.Typer(
 
 
 class Session:
-    """A card, its state, and where operations go; what an earlier call left unfinished is finished first."""
+    """A card, its state, and where operations go."""
 
-    def __init__(
-        self, card: Path, state: Path | None, operations: Path | None = None, *, dry_run: bool = False
-    ) -> None:
-        self.card: Card = load_card(card)
-        path = card.parent / "state.json" if state is None else state
-        self.lock = locked(path)
-        self.journal = Journal(path, self.card)
-        self.transport = FileTransport(path.parent / "operations.jsonl" if operations is None else operations)
-        self.dry_run = dry_run
-        if self.journal.intent is not None and not dry_run:
-            title = self.journal.intent.transition.title
-            asyncio.run(self.journal.resume(self.transport))
-            print(f"finished what was interrupted: {title}")
-        self.manager = Manager(self.card, self.journal.inventory)
+    def __init__(self, card: Card, journal: Journal, transport: FileTransport, *, dry_run: bool) -> None:
+        self.card, self.journal, self.transport, self.dry_run = card, journal, transport, dry_run
+        self.manager = Manager(card, journal.inventory)
 
     @property
     def inventory(self) -> Inventory:
@@ -105,6 +96,23 @@ class Session:
         count = len(answer.transition.operations)
         where = f"{count} operations in {self.transport.path}" if count else "the card stays as it is"
         print(f"{answer.code}: {answer.reason}; {where}")
+
+
+@contextmanager
+def session(
+    card: Path, state: Path | None, operations: Path | None = None, *, dry_run: bool = False
+) -> Iterator[Session]:
+    """A session that keeps others out; what an earlier call left unfinished is finished first."""
+    description = load_card(card)
+    path = card.parent / "state.json" if state is None else state
+    with locked(path):
+        journal = Journal(path, description)
+        transport = FileTransport(path.parent / "operations.jsonl" if operations is None else operations)
+        if journal.intent is not None and not dry_run:
+            title = journal.intent.transition.title
+            asyncio.run(journal.resume(transport))
+            print(f"finished what was interrupted: {title}")
+        yield Session(description, journal, transport, dry_run=dry_run)
 
 
 def _described(operation: Operation) -> str:
@@ -160,11 +168,11 @@ def allocate(
     dry_run: DryRunOption = False,
 ) -> None:
     """Give a slice more cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
-    session = Session(card, state, operations, dry_run=dry_run)
-    owner = session.inventory.slice(vm)
-    options = {"class_": class_, "limit": limit, "guarantee": guarantee, "burst": burst, "latency": latency}
-    qos = _contract(owner.qos if owner else Qos(), options)
-    session.settle(session.manager.allocate(vm, resource, _amount(resource, amount), qos))
+    with session(card, state, operations, dry_run=dry_run) as desk:
+        owner = desk.inventory.slice(vm)
+        options = {"class_": class_, "limit": limit, "guarantee": guarantee, "burst": burst, "latency": latency}
+        qos = _contract(owner.qos if owner else Qos(), options)
+        desk.settle(desk.manager.allocate(vm, resource, _amount(resource, amount), qos))
 
 
 @app.command()
@@ -181,11 +189,11 @@ def release(
     """Take a slice away, or some of its cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
     if resource is not None and amount is None:
         raise Refusal(f"say how much of {resource} is given back, as in: release {vm} {resource} 1")
-    session = Session(card, state, operations, dry_run=dry_run)
-    if resource is None or amount is None:
-        session.settle(session.manager.release(vm))
-    else:
-        session.settle(session.manager.deallocate(vm, resource, _amount(resource, amount)))
+    with session(card, state, operations, dry_run=dry_run) as desk:
+        if resource is None or amount is None:
+            desk.settle(desk.manager.release(vm))
+        else:
+            desk.settle(desk.manager.deallocate(vm, resource, _amount(resource, amount)))
 
 
 def _load(files: list[Path]) -> tuple[list[SliceDefinition], list[Source]]:
@@ -203,8 +211,8 @@ def apply(
 ) -> None:
     """Create slices, or change running ones, so that they are as the files say: all of them or none."""
     definitions, sources = _load(files)
-    session = Session(card, state, operations, dry_run=dry_run)
-    session.settle(session.manager.apply(*definitions), sources)
+    with session(card, state, operations, dry_run=dry_run) as desk:
+        desk.settle(desk.manager.apply(*definitions), sources)
 
 
 @app.command()
@@ -216,8 +224,8 @@ def attach(
     dry_run: DryRunOption = False,
 ) -> None:
     """Attach a target again that did not answer and was cut off. Reset it first."""
-    session = Session(card, state, operations, dry_run=dry_run)
-    session.settle(session.manager.attach(target))
+    with session(card, state, operations, dry_run=dry_run) as desk:
+        desk.settle(desk.manager.attach(target))
 
 
 @app.command("assert")

@@ -3,8 +3,9 @@
 import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from .errors import Refusal
 
@@ -41,8 +42,9 @@ def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
         raise Refusal(f"{path}: cannot be written ({error.strerror}); choose another place") from None
 
 
-def locked(path: Path) -> IO[str]:
-    """Keep others from changing what stands in a file, for as long as the answer is held.
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep others from changing what stands in a file.
 
     Raises
     ------
@@ -54,9 +56,9 @@ def locked(path: Path) -> IO[str]:
         handle = path.with_name(f".{path.name}.lock").open("w", encoding="utf-8")
     except OSError as error:
         raise Refusal(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise Refusal(f"{path}: another hardslice command is changing it; try again when that has ended") from None
-    return handle
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refusal(f"{path}: another hardslice command is changing it; try again when that has ended") from None
+        yield

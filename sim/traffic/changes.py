@@ -38,8 +38,8 @@ class Scope:
 def slices_for(
     card: Card, prefix: str, contexts: Sequence[str], targets: Sequence[str], number: int, rng: Random | None = None
 ) -> list[SliceDefinition]:
-    """`number` slices that share out some contexts: a lot for each context and, with `rng`, some to share if there is
-    room."""
+    """`number` slices that share out some contexts: a lot for each context, within its reach, and, with `rng`, some to
+    share if there is room."""
     size = lot_granules(card) * card.fabric.granule
     room = sum(card.targets[card.target[target]].size // size for target in targets)
     sharing = min(card.fabric.keys - 1 - card.fabric.slices, (3 * room // 4 - len(contexts)) // 2)
@@ -49,10 +49,12 @@ def slices_for(
     for index in range(number):
         mine = contexts[index::number]
         memory = [
-            MemoryDefinition(name=f"lot{n}", size=size, targets=_from(targets, index + n)) for n in range(len(mine))
+            MemoryDefinition(name=f"lot{n}", size=size, targets=_from(_within_reach(card, [name], targets), index + n))
+            for n, name in enumerate(mine)
         ]
         if rng is not None and index < sharing:
-            where = _from(targets, rng.randrange(len(targets)))
+            near = _within_reach(card, mine, targets)
+            where = _from(near, rng.randrange(len(near)))
             memory.append(MemoryDefinition(name="shared", size=2 * size, targets=where, share=()))
         result.append(SliceDefinition(
             slice=f"{prefix}{index}", tenant=f"{prefix}{index}",
@@ -63,6 +65,11 @@ def slices_for(
             memory=tuple(memory),
         ))  # fmt: skip
     return result
+
+
+def _within_reach(card: Card, contexts: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """Those of the targets that at least one of the contexts is connected with."""
+    return [target for target in targets if any(card.reaches(context, target) for context in contexts)]
 
 
 def _from(targets: Sequence[str], first: int) -> tuple[str, ...]:

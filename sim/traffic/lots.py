@@ -102,7 +102,8 @@ def deal(card: Card, inventory: Inventory, everybody: dict[str, Holder]) -> list
             if card.reaches(name, target) and len(everybody[name].lots) < len(everybody[name].regions)
         ]
         if able:
-            holder = min(able, key=lambda one: len(one.lots))
+            # A port that is connected with fewer targets has fewer lots to wait for.
+            holder = min(able, key=lambda one: (len(one.lots), len(card.initiators[one.port].targets)))
             region = next(number for number in holder.regions if number not in holder.lots)
             holder.lots[region] = lot
             dealt.append((holder, region))

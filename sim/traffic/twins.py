@@ -22,6 +22,8 @@ BETWEEN = (100, 1500)
 """Cycles between two changes."""
 AFTERWARDS = 1000
 """Cycles after the last one."""
+TRIES = 1000
+"""How often ports are dealt anew."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,31 @@ class Parties:
 
 
 def parties(card: Card, rng: Random) -> Parties:
-    """Deal ports and memories; the movers have at least three contexts, and everybody else a port."""
+    """Deal ports and memories; the movers have at least three contexts, others a port, and all reach a memory."""
     memories = [target.name for target in card.targets if target.kind == "memory"]
     ports = {port.name: len(port.contexts) for port in card.initiators}
     assert len(memories) > 1 and len(ports) > 2, f"{card.card}: twins need two memories and three ports"
     rng.shuffle(memories)
     memories.sort(key=lambda name: -card.targets[card.target[name]].size)  # those who change need most
     contested = memories[: len(memories) // 2]
+    remote = memories[len(contested) :]
     names = sorted(ports)
-    while True:
+
+    def reach(names: list[str], among: list[str]) -> bool:
+        near = [port.targets for port in card.initiators if port.name in names]
+        return all(any(card.target[name] in targets for name in among) for targets in near)
+
+    for _ in range(TRIES):
         rng.shuffle(names)
         apart, near = max(1, len(names) * 3 // 8), max(1, len(names) // 4)
         strangers, neighbours, movers = names[:apart], names[apart : apart + near], names[apart + near :]
-        if sum(ports[name] for name in movers) >= 3:
-            return Parties(movers, neighbours, strangers, contested, memories[len(contested) :])
+        if (
+            sum(ports[name] for name in movers) >= 3
+            and reach(movers + neighbours, contested)
+            and reach(strangers, remote)
+        ):
+            return Parties(movers, neighbours, strangers, contested, remote)
+    raise AssertionError(f"{card.card}: ports that share nothing cannot be found for twins")
 
 
 @cocotb.test()

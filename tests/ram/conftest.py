@@ -1,4 +1,4 @@
-"""Manifests of the shipped cards, and the definitions that ship with them."""
+"""Manifests of cards, and the definitions that ship with them."""
 
 import json
 from pathlib import Path
@@ -16,9 +16,10 @@ CONTENT: dict[str, dict[str, Any]] = {}
 
 
 def content(name: str) -> dict[str, Any]:
-    """Manifest of a shipped card, as it would be read from its file."""
+    """Manifest of a card, as it would be read from its file."""
     if name not in CONTENT:
-        CONTENT[name] = json.loads(json.dumps(manifest(plan_card(ROOT / "boards" / name / "card.yaml"))))
+        folder = ROOT / ("tests/sim" if name == "trio" else "boards") / name
+        CONTENT[name] = json.loads(json.dumps(manifest(plan_card(folder / "card.yaml"))))
     return CONTENT[name]
 
 
@@ -89,3 +90,9 @@ def mini() -> Card:
 def wide() -> Card:
     """The largest card."""
     return parse_card(content("wide"), "wide")
+
+
+@pytest.fixture(scope="session")
+def trio() -> Card:
+    """A sparsely connected one."""
+    return parse_card(content("trio"), "trio")

@@ -232,3 +232,15 @@ def test_bounds_hold_for_the_rule(quad: Card, top: bool, data: st.DataObject) ->
     equals = sum(other == level for other in others)
     bound = equals + 1 + equals // patience if level == max(classes) else (patience + 2) * len(classes)
     assert waited <= bound
+
+
+def test_memory_out_of_reach_is_refused(trio: Card) -> None:
+    """Memory that no port is connected with is refused; registers that come with a device are not, the one who reaches
+    them may join the slice later."""
+    manager = Manager(trio)
+    lone = {"slice": "a", "pcie": [{"device": "nvme", "lanes": 2}]}  # nvme_dma does not reach nvme's registers
+    assert manager.apply(SliceDefinition.model_validate(lone)).ok
+    far = {"slice": "a", "contexts": ["host1.0"], "memory": [{"name": "m", "size": "4KiB", "targets": ["bank0"]}]}
+    refused = manager.apply(SliceDefinition.model_validate(far))
+    assert refused.reason == "no port of slice 'a' (host1.0) is connected with 'bank0' on this card"
+    assert manager.apply(SliceDefinition.model_validate(far | {"cores": ["core0"]})).ok

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ram.cli import Session
+from ram.cli import session
 from sim.cli import main
 
 from .conftest import EXAMPLE, content
@@ -278,7 +278,6 @@ def test_interrupted_change_is_finished(busy: Desk, monkeypatch: pytest.MonkeyPa
 
 def test_two_at_a_time(busy: Desk) -> None:
     """The second one does not wait, and does not overwrite what the first one does."""
-    session = Session(busy.manifest, busy.state, busy.operations, dry_run=False)
-    assert "another hardslice command is changing it" in busy.refused("release", "web")
-    session.lock.close()
+    with session(busy.manifest, busy.state, busy.operations):
+        assert "another hardslice command is changing it" in busy.refused("release", "web")
     assert busy("release", "web").code == 0

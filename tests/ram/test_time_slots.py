@@ -1,40 +1,16 @@
 """Time slots: who gets which, that nobody is moved, what the card is told, and what is promised then."""
 
 import asyncio
-import json
-from dataclasses import replace
-from pathlib import Path
 
-import pytest
-
-from hdl.plan import manifest, plan_card
 from ram import Card, Manager, SliceDefinition, execute
 from ram.admission import longest_wait
-from ram.manifest import parse_card
 from ram.time_slots import longest_gap
 
 from .agreement import check_agreement
+from .conftest import content
 from .fake_card import FakeCard
 
-ROOT = Path(__file__).parents[2]
 SLOTS = 8
-
-
-def _content() -> dict:
-    """Manifest of quad, whose bank0 has time slots."""
-    plan = plan_card(ROOT / "boards" / "quad" / "card.yaml")
-    targets = (replace(plan.targets[0], time_slots=SLOTS), *plan.targets[1:])
-    return json.loads(json.dumps(manifest(replace(plan, targets=targets))))
-
-
-@pytest.fixture(scope="module")
-def content() -> dict:
-    return _content()
-
-
-@pytest.fixture(scope="module")
-def slotted(content: dict) -> Card:
-    return parse_card(content, "quad")
 
 
 def define(name: str, **members: object) -> SliceDefinition:
@@ -49,16 +25,16 @@ def _slots(manager: Manager, name: str) -> tuple[int, ...]:
     return tuple(slot for turns in owner.turns for slot in turns.slots)
 
 
-def test_slots_are_spread_and_stay(content: dict, slotted: Card) -> None:
+def test_slots_are_spread_and_stay(quad: Card) -> None:
     """Slots of a slice lie apart; they stay where they are when others come, go, or want more; the card agrees."""
-    manager, fake = Manager(slotted), FakeCard(content)
+    manager, fake = Manager(quad), FakeCard(content("quad"))
 
     def apply(name: str, number: int | None) -> None:
         answer = manager.apply(define(name, qos={"time_slots": number} if number else {}))
         assert answer.ok and answer.transition, answer.reason
         asyncio.run(execute(answer.transition, fake))
         manager.commit(answer)
-        check_agreement(fake, slotted, manager.inventory)
+        check_agreement(fake, quad, manager.inventory)
 
     apply("a", 2)
     a = _slots(manager, "a")
@@ -78,19 +54,19 @@ def test_slots_are_spread_and_stay(content: dict, slotted: Card) -> None:
     assert answer.ok and answer.transition
     asyncio.run(execute(answer.transition, fake))
     manager.commit(answer)
-    check_agreement(fake, slotted, manager.inventory)
+    check_agreement(fake, quad, manager.inventory)
     assert not fake.slots and fake.registers["target", 0, "TIMED"] == 0
 
 
-def test_a_slice_leaves_its_slots_before_they_are_open(slotted: Card) -> None:
+def test_a_slice_leaves_its_slots_before_they_are_open(quad: Card) -> None:
     """First it has slots, then it keeps to them; it stops keeping to them before it loses them."""
-    manager = Manager(slotted)
+    manager = Manager(quad)
     for number, order in ((2, ["SLOT", "SLOT", "TIMED"]), (None, ["TIMED", "SLOT", "SLOT"])):
         answer = manager.apply(define("a", qos={"time_slots": number} if number else {}))
         assert answer.transition
-        block = slotted.registers["target"].registers
+        block = quad.registers["target"].registers
         names = {register.offset: name for name, register in block.items() if name in ("SLOT", "TIMED")}
-        base = slotted.registers["target"].base
+        base = quad.registers["target"].base
         found = [
             names[operation.address - base]
             for operation in answer.transition.operations
@@ -100,31 +76,31 @@ def test_a_slice_leaves_its_slots_before_they_are_open(slotted: Card) -> None:
         manager.commit(answer)
 
 
-def test_one_slot_stays_open(slotted: Card) -> None:
+def test_one_slot_stays_open(quad: Card) -> None:
     """The scrubber and slices without slots always have one."""
-    manager = Manager(slotted)
+    manager = Manager(quad)
     manager.commit(manager.apply(define("a", qos={"time_slots": 4})))
     refused = manager.apply(define("b", qos={"time_slots": 4}))
     assert refused.reason == ("slice 'b' asks for 4 time slots of 'bank0', 3 of 8 can be had; one stays open")
     assert manager.apply(define("b", qos={"time_slots": 3})).ok
 
 
-def test_a_card_without_slots(quad: Card) -> None:
+def test_a_card_without_slots(wide: Card) -> None:
     """It says so."""
-    refused = Manager(quad).apply(define("a", qos={"time_slots": 1}))
+    refused = Manager(wide).apply(SliceDefinition.model_validate({"slice": "a", "qos": {"time_slots": 1}}))
     assert refused.reason == "no target of this card has time slots; leave it out"
 
 
-def test_promises(slotted: Card) -> None:
+def test_promises(quad: Card) -> None:
     """A wait counts own slots alone, and others neither take bandwidth from it nor get any of its."""
-    manager = Manager(slotted)
+    manager = Manager(quad)
     free = {"class": 3, "time_slots": 2}
     manager.commit(manager.apply(define("a", contexts=["host0.0"], qos=free)))
-    alone = longest_wait(slotted, manager.inventory, "a", "bank0")
-    assert alone == SLOTS // 2 * slotted.fabric.slot_cycles
+    alone = longest_wait(quad, manager.inventory, "a", "bank0")
+    assert alone == SLOTS // 2 * quad.fabric.slot_cycles
     manager.commit(manager.apply(define("b", contexts=["host1.0"], qos={"class": 3})))
-    assert longest_wait(slotted, manager.inventory, "a", "bank0") == alone
-    raw = slotted.fabric.data_bytes * slotted.fabric.clock
+    assert longest_wait(quad, manager.inventory, "a", "bank0") == alone
+    raw = quad.fabric.data_bytes * quad.fabric.clock
     most = int(raw * 15 / 16 / 4 / 2)
     guaranteed = free | {"guarantee": most + 1, "limit": raw}
     refused = manager.apply(define("a", contexts=["host0.0"], qos=guaranteed))

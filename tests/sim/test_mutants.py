@@ -62,17 +62,25 @@ def _verdicts(planted: Planted, folder: Path, number: int, scenarios: tuple[str,
     return {verdict.check: verdict for verdict in verdicts}
 
 
-@pytest.mark.parametrize("card", CARDS)
+# Each card is made and built by one worker.
+GROUPS = {card: pytest.mark.xdist_group(card) for card in CARDS}
+
+
+@pytest.mark.parametrize("card", [pytest.param(card, marks=GROUPS[card]) for card in CARDS])
 def test_everything_is_green_without_a_fault(planted, tmp_path, card):
     verdicts = _verdicts(planted(card), tmp_path, 0, None)
     assert not [f"{name}: {verdict.detail}" for name, verdict in verdicts.items() if not verdict.passed]
     assert {check for mutant in CARDS[card] for check in mutant.red} <= verdicts.keys()
 
 
-ALL = [(card, number, mutant) for card, mutants in CARDS.items() for number, mutant in enumerate(mutants, 1)]
+ALL = [
+    pytest.param(card, number, mutant, marks=GROUPS[card], id=mutant.name)
+    for card, mutants in CARDS.items()
+    for number, mutant in enumerate(mutants, 1)
+]
 
 
-@pytest.mark.parametrize(("card", "number", "mutant"), ALL, ids=[mutant.name for _, _, mutant in ALL])
+@pytest.mark.parametrize(("card", "number", "mutant"), ALL)
 def test_fault_is_noticed(planted, tmp_path, card: str, number: int, mutant: Mutant):
     verdicts = _verdicts(planted(card), tmp_path, number, mutant.scenarios)
     green = [check for check in mutant.red if verdicts[check].passed]
