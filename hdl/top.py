@@ -52,6 +52,17 @@ def _identity(plan: Plan) -> dict[tuple[str, str], int]:
     return {("identity", "MAGIC"): MAGIC, ("identity", "VERSION"): MAP_VERSION, **hashes}
 
 
+def card_members(plan: Plan) -> dict[str, wiring.Member]:
+    """The ports of a card, see :class:`Card`."""
+    control = axi.LiteSignature(address_width=register_map(plan).address_bits)
+    return {
+        **edge_members(plan),
+        **flat("control", control, manager=False),
+        "interrupt": Out(1),
+        **_attached_members(plan),
+    }
+
+
 class Card(wiring.Component):
     """The whole fabric of a card.
 
@@ -74,15 +85,7 @@ class Card(wiring.Component):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.registers = register_map(plan)
-        control = axi.LiteSignature(address_width=self.registers.address_bits)
-        super().__init__(
-            {
-                **edge_members(plan),
-                **flat("control", control, manager=False),
-                "interrupt": Out(1),
-                **_attached_members(plan),
-            }
-        )
+        super().__init__(card_members(plan))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -35,15 +35,23 @@ class Matrix:
         for (i, j), first in self.pairs.items():
             m.d.sync += first.eq(self.after(i, j, grant))
 
+    def serve_or_stay(self, m: Module, grant: Value, accept: Value) -> None:
+        """Put the granted input behind all others, or before them if it was not accepted: so the choice stands."""
+        for (i, j), first in self.pairs.items():
+            m.d.sync += first.eq(Mux(accept, self.after(i, j, grant), (first | grant[i]) & ~grant[j]))
+
 
 class RoundRobin(wiring.Component):
     """Serves the candidate that was served longest ago.
+
+    A choice stands until it is accepted.
 
     Latency: combinational.
 
     Members
     -------
     candidates : In(inputs)
+        The one that has the grant stays a candidate until it is accepted.
     grant : Out(inputs)
         One-hot; zero when there is no candidate.
     accept : In(1)
@@ -61,7 +69,7 @@ class RoundRobin(wiring.Component):
         for i in inputs:
             ahead = [self.candidates[j] & matrix.before(j, i) for j in inputs if j != i]
             m.d.comb += self.grant[i].eq(self.candidates[i] & ~_any(ahead) if ahead else self.candidates[i])
-        matrix.serve(m, self.grant & self.accept.replicate(self.inputs))
+        matrix.serve_or_stay(m, self.grant, self.accept)
         return m
 
 

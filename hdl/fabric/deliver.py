@@ -7,7 +7,6 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..bus.axi import Response
 from ..plan.plan import Plan
 from . import layouts
 from .arbiter import RoundRobin
@@ -24,6 +23,8 @@ class Deliver(wiring.Component):
     -------
     valid, show, take : one bit per source
         See :func:`hdl.fabric.return_queue.way_back`. The last source is the ingress's own denials.
+    whole, last : one bit per source
+        Reads only: see :func:`hdl.fabric.return_queue.way_back`.
     beat{n} : In(layouts.returned)
         Zero unless shown.
     o : stream of layouts.returned
@@ -35,6 +36,7 @@ class Deliver(wiring.Component):
         super().__init__(
             {
                 "valid": In(sources),
+                **({} if write else {"whole": In(sources), "last": In(sources)}),
                 "show": Out(sources),
                 "take": Out(sources),
                 **{f"beat{n}": In(self.shape) for n in range(sources)},
@@ -48,34 +50,29 @@ class Deliver(wiring.Component):
         taken = Signal()
         whole = Signal(init=1)
         beat = Signal(self.shape)
-        answer = self.o.payload.answer
         beats = [Value.cast(getattr(self, f"beat{n}")) for n in range(self.sources)]
+        # A choice stands until it is taken whole: AXI wants an offer to stay as it is (IHI 0022H, A3.2.1), and there is
+        # one count for the beats of a denied answer.
         m.d.comb += [
+            turn.candidates.eq(self.valid),
             self.show.eq(turn.grant),
             beat.eq(reduce(or_, beats)),
-            self.o.valid.eq(turn.candidates.any()),
+            self.o.valid.eq(self.valid.any()),
             taken.eq(self.o.valid & self.o.ready),
             turn.accept.eq(taken & whole),
             self.take.eq(turn.grant & turn.accept.replicate(self.sources)),
             self.o.payload.eq(beat),  # the data of a denied answer is zero
-            answer.response.eq(
-                Mux(beat.denied, Mux(turn.grant[-1], Response.DECERR, Response.SLVERR), beat.answer.response)
-            ),
         ]
-        # A choice stands until it is taken whole: AXI wants an offer to stay as it is (IHI 0022H, A3.2.1), and there is
-        # one count for the beats of a denied answer.
-        open_to = Signal(self.sources, init=-1)
-        m.d.comb += turn.candidates.eq(self.valid & open_to)
-        m.d.sync += open_to.eq(turn.grant | (turn.accept | ~self.o.valid).replicate(self.sources))
         if self.write:
             return m
+        # A beat comes late. What the first one of a denied answer is, its queue tells early; of the others it is known.
         number = Signal(8)
-        end = Signal()
+        first = Signal(init=1)
+        ends = Signal()
         m.d.comb += [
-            end.eq(number == beat.length),
-            whole.eq(~beat.denied | end),
-            answer.last.eq(Mux(beat.denied, end, beat.answer.last)),
+            whole.eq(Mux(first, (turn.grant & self.whole).any(), ends)),
+            self.o.payload.answer.last.eq(Mux(first, (turn.grant & self.last).any(), ends)),
         ]
-        with m.If(taken & beat.denied):
-            m.d.sync += number.eq(Mux(end, 0, number + 1))
+        with m.If(taken):
+            m.d.sync += [first.eq(whole), number.eq(Mux(whole, 0, number + 1)), ends.eq(number + 1 == beat.length)]
         return m

@@ -36,6 +36,8 @@ class StrictEgress(wiring.Component):
     cut, overdue, swept
         If the target can be cut off. `cut` : In(1), it is: it sees no request, and what it owes is answered with
         SLVERR. `overdue`, `swept` : Out(1), see :class:`Owed`. An answer to nothing that it owes is dropped.
+    asking{n}, rest{n}, class{n}, beat{n} : In
+        With strict isolation they come together with `request_valid` and `beat_valid`, see :class:`VirtualQueue`.
     and those of :class:`Gate` that are not between gate and virtual queues
     """
 

@@ -430,12 +430,12 @@ class Gate(wiring.Component):
         held = Signal()
         held_next = Signal()
         beat_room = Signal()
-        last = select(taking, [getattr(self, f"last{n}") for n in range(count)])
+        ends = select(taking, [getattr(self, f"last{n}") for n in range(count)])
         m.d.comb += [
             self.beat_ready.eq(holder & beat_room.replicate(count)),
             beats.i.valid.eq(taken),
             beats.i.payload.eq(later([getattr(self, f"beat{n}") for n in range(count)])),
-            held_next.eq(Mux(taking.any(), ~last, held)),
+            held_next.eq(Mux(taking.any(), ~ends, held)),
         ]
         m.d.sync += [
             taken.eq(taking.any()),

@@ -1,9 +1,10 @@
 """What both planes of an ingress without strict isolation do around their own way of sending."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..bus.axi import Response
 from ..bus.queue import Queue
 from ..plan.plan import Initiator, Plan
 from . import layouts
@@ -132,6 +133,7 @@ class Ingress(wiring.Component):
             denials.o.ready.eq(deliver.take[targets]),
             deliver.valid[targets].eq(in_turn),
             denial_shown.denied.eq(shows),
+            denial_shown.answer.response.eq(Mux(shows, Response.DECERR, 0)),
             *(
                 denial_shown[name].eq(Value.cast(denial.note[name]) & shows.replicate(len(denial.note[name])))
                 for name in ("id", "context", "length")
@@ -143,6 +145,12 @@ class Ingress(wiring.Component):
             m.d.comb += [
                 getattr(translate, f"head{t}_id").eq(head.id),
                 getattr(translate, f"head{t}_sequence").eq(head.sequence),
+            ]
+        if not self.write:
+            one_beat = denial.note.length == 0
+            m.d.comb += [
+                deliver.whole.eq(Cat(*(back.whole for back in backs), one_beat)),
+                deliver.last.eq(Cat(*(back.last for back in backs), one_beat)),
             ]
         for t, back in enumerate(backs):
             m.d.comb += [

@@ -55,7 +55,7 @@ class IngressWrite(Ingress):
             beats.clear.eq(self.isolate),
             beats.o.ready.eq(sent),
             available.eq(beats.o.valid | self.isolate),
-            self.last.eq(number == translate.head.length),
+            self.last.eq(number == translate.head.request.len),
             self.beat.data.eq(beats.before.data),
             self.beat.strobe.eq(Mux(made_up, 0, beats.before.strb)),
             self.beat.last.eq(was_last),

@@ -25,6 +25,8 @@ def entry_layout(plan: Plan) -> data.StructLayout:
 class Lookup(wiring.Component):
     """Context to slice, window look-up, burst check. One each for the reads and the writes of a port.
 
+    What is known of a request by itself is found out before it is stored, while the window is looked up.
+
     Latency: an accepted request has its answer in the next cycle; a request per cycle.
 
     Members
@@ -86,8 +88,10 @@ class Lookup(wiring.Component):
         # A request waits in `fields` until it goes on, and in `indices` if it cannot be looked up at once: the window's
         # address comes straight from the port if nobody waits.
         index_layout = data.StructLayout({"granule": plan.window_bits, "context": plan.user_bits})
-        m.submodules.fields = fields = Queue(layouts.address(plan), WAITING)
+        fields_layout = data.StructLayout({"request": layouts.address(plan), "legal": 1, "inside": 1})
+        m.submodules.fields = fields = Queue(fields_layout, WAITING)
         m.submodules.indices = indices = Queue(index_layout, WAITING)
+        m.submodules.burst_check = check = BurstCheck(plan)
         taken = Signal()
         moves = Signal()
         arriving = Signal(index_layout)
@@ -96,7 +100,13 @@ class Lookup(wiring.Component):
             self.i.ready.eq(fields.i.ready),
             taken.eq(self.i.valid & self.i.ready),
             fields.i.valid.eq(self.i.valid),
-            fields.i.payload.eq(self.i.payload),
+            check.address.eq(self.i.payload.addr[:12]),
+            check.length.eq(self.i.payload.len),
+            check.size.eq(self.i.payload.size),
+            check.burst.eq(self.i.payload.burst),
+            fields.i.payload.request.eq(self.i.payload),
+            fields.i.payload.legal.eq(check.legal),
+            fields.i.payload.inside.eq((self.i.payload.addr >> granule_bits) < plan.window_granules),
             fields.o.ready.eq(self.next),
             fields.clear.eq(self.clear),
             arriving.granule.eq(self.i.payload.addr >> granule_bits),
@@ -120,19 +130,15 @@ class Lookup(wiring.Component):
             m.d.comb += [self.context.eq(request.user), known.eq(request.user < contexts)]
         else:
             m.d.comb += known.eq(1)  # AxUSER of a port without contexts is not looked at: context stays 0.
-        m.submodules.burst_check = check = BurstCheck(plan)
+        known_before = fields.o.payload
         m.d.comb += [
-            request.eq(fields.o.payload),
+            request.eq(known_before.request),
             self.slice.eq(self._of_context("slice", self.context)),
             self.request_class.eq(self._of_context("class", self.context)),
             self.eligible.eq(self._of_context("eligible", self.context)),
             self.owned.eq(known & self._of_context("owned", self.context)),
-            check.address.eq(request.addr[:12]),
-            check.length.eq(request.len),
-            check.size.eq(request.size),
-            check.burst.eq(request.burst),
-            self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(check.legal, WINDOW, BURST))),
-            self.accepted.eq(self.owned & check.legal & ((request.addr >> granule_bits) < plan.window_granules)),
+            self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(known_before.legal, WINDOW, BURST))),
+            self.accepted.eq(self.owned & known_before.legal & known_before.inside),
         ]
         if plan.slice_outstanding:
             m.d.comb += self.spaced.eq(self._of_context("spaced", self.context))

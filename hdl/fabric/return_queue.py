@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from ..bus.axi import Response
 from ..bus.queue import Queue, following
 from ..plan.plan import Plan
 from . import layouts
@@ -21,11 +22,13 @@ def way_back(plan: Plan, *, write: bool) -> wiring.Signature:
         A beat is offered.
     id, sequence : Out
         Whose it is, and its number in the order of its ID.
+    whole, last : Out(1)
+        Reads only: it is no denied answer that stands for several beats; it is the last of its answer, and whole.
     in_order : In(1)
         It is next in that order.
     show : In(1)
     beat : Out(layouts.returned)
-        The beat while `show`, else zero.
+        The beat while `show`, else zero; without its `last`.
     take : In(1)
     """
     note = layouts.note(plan)
@@ -33,6 +36,7 @@ def way_back(plan: Plan, *, write: bool) -> wiring.Signature:
         {
             "valid": Out(1),
             **{name: Out(note[name].shape) for name in ("id", "sequence")},
+            **({} if write else {"whole": Out(1), "last": Out(1)}),
             "in_order": In(1),
             "show": In(1),
             "beat": Out(layouts.returned(plan, write=write)),
@@ -100,17 +104,17 @@ class ReturnQueue(wiring.Component):
 
         # Room for everything that may have to wait for others; distributed RAM comes 16 deep.
         depth = max(16, plan.outstanding)
+        returned = layouts.returned(plan, write=self.write)
         heads_layout = data.StructLayout(
-            {name: field.shape for name, field in layouts.returned(plan, write=self.write) if name != "answer"}
+            {name: field.shape for name, field in returned if name != "answer"} | {"response": 2}
         )
         order_layout = data.StructLayout(
-            {name: layouts.note(plan)[name].shape for name in ("id", "sequence", "walks")} | {"denied": 1}
+            {name: layouts.note(plan)[name].shape for name in ("id", "sequence", "walks")}
+            | {"denied": 1, "whole": 1, "last": 1}
         )
         m.submodules.heads = heads = Memory(shape=heads_layout, depth=depth, init=[])
-        m.submodules.answers = answers = Memory(shape=self.answer.payload.shape(), depth=depth, init=[])
         m.submodules.order = order = Memory(shape=order_layout, depth=depth, init=[])
         write_head, read_head = heads.write_port(), heads.read_port(domain="comb")
-        write_answer, read_answer = answers.write_port(), answers.read_port(domain="comb")
         write_order, read_order = order.write_port(), order.read_port(domain="comb")
         read_following = order.read_port(domain="comb")
         write_at = Signal(exact_log2(depth), init=FIRST)
@@ -138,22 +142,33 @@ class ReturnQueue(wiring.Component):
             *(write_head.data[name].eq(note[name]) for name in ("id", "context", "length")),
             write_head.data.denied.eq(verdicts.o.payload.denied),
             read_head.addr.eq(Mux(self.show, read_at, 0)),
-            *(self.beat[name].eq(read_head.data[name]) for name, _ in heads_layout),
-            write_answer.en.eq(push),
-            write_answer.addr.eq(write_at),
-            write_answer.data.eq(self.answer.payload),
-            # What the target's port carried when a denial was stored is never shown to anybody.
-            read_answer.addr.eq(Mux(self.show & ~read_order.data.denied, read_at, 0)),
-            self.beat.answer.eq(read_answer.data),
+            write_head.data.response.eq(Mux(verdicts.o.payload.denied, Response.SLVERR, self.answer.payload.response)),
+            *(self.beat[name].eq(read_head.data[name]) for name, _ in heads_layout if name != "response"),
+            self.beat.answer.response.eq(read_head.data.response),
             write_order.en.eq(push),
             write_order.addr.eq(write_at),
             *(write_order.data[name].eq(note[name]) for name in ("id", "sequence", "walks")),
             write_order.data.denied.eq(verdicts.o.payload.denied),
+            write_order.data.whole.eq(~verdicts.o.payload.denied | (note.length == 0)),
+            write_order.data.last.eq(Mux(verdicts.o.payload.denied, note.length == 0, last)),
             read_order.addr.eq(read_at),
             self.id.eq(read_order.data.id),
             self.sequence.eq(read_order.data.sequence),
             read_following.addr.eq(following(read_at, whole=False)),
         ]
+        if not self.write:
+            m.submodules.answers = answers = Memory(shape=plan.data_width, depth=depth, init=[])
+            write_answer, read_answer = answers.write_port(), answers.read_port(domain="comb")
+            m.d.comb += [
+                write_answer.en.eq(push),
+                write_answer.addr.eq(write_at),
+                write_answer.data.eq(self.answer.payload.data),
+                # What the target's port carried when a denial was stored is never shown to anybody.
+                read_answer.addr.eq(Mux(self.show & ~read_order.data.denied, read_at, 0)),
+                self.beat.answer.data.eq(read_answer.data),
+                self.whole.eq(read_order.data.whole),
+                self.last.eq(read_order.data.last),
+            ]
         # What will be at the head in the next cycle, and does it have to wait for others?
         walks_next = Signal()
         any_next = Signal()

@@ -6,50 +6,43 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from ..bus.queue import Queue, following
+from ..bus.queue import following
 from ..plan.plan import SEEN, Initiator, Plan
 from . import layouts
-from .id_order import IdOrder
+from .id_order import IdOrder, order_layout
 from .lookup import WAITING as BEFORE
-from .lookup import Lookup, entry_layout
+from .lookup import Lookup
 from .ports import fill_members, owner_members, pass_members
 
-WAITING = 2
-"""Requests that can stand between the window's answer and the one that asks."""
-assert BEFORE + WAITING + 2 <= layouts.ACCEPTED_MAX, "one asks, and of one it is told in this cycle that it was sent"
 PLACES = 4
-"""Of the ring of what is shown late: those that wait, the one that asks, and the one that asked before."""
+"""Of the ring of requests that have their answer from the window: one is kept for the one that asked before."""
+assert BEFORE + PLACES <= layouts.ACCEPTED_MAX, "of one it is told in this cycle that it was sent"
 
 
-def head_layout(plan: Plan) -> data.StructLayout:
-    """What is needed of a request while it asks."""
+def request_layout(plan: Plan) -> data.StructLayout:
+    """A request with its answer from the window; `granule` is inside the target."""
     return data.StructLayout(
         {
-            "entry": entry_layout(plan),
-            "refused": 1,
-            "id": plan.id_width,
-            "length": 8,
-            "context": plan.user_bits,
+            "order": order_layout(plan),
+            "granule": plan.physical_granule_bits,
             "slice": plan.slice_bits,
             "class": plan.class_bits,
             "owned": 1,
+            "kind": 3,
+            "context": plan.user_bits,
+            "request": layouts.address(plan),
         }
     )
-
-
-def tail_layout(plan: Plan) -> data.StructLayout:
-    """What is needed of it later."""
-    return data.StructLayout({"request": layouts.address(plan), "slice": plan.slice_bits, "owned": 1, "kind": 3})
 
 
 class Translate(wiring.Component):
     """Window look-up, then order within the ID. One each for the reads and the writes.
 
-    A request that has its answer from the window asks in the next cycle. All that the switch looks at in the cycle in
-    which it asks comes from registers: a window entry holds the one-hot target already masked by permission and
-    connectivity, so it is the request vector as it stands. All else stands in distributed RAM and is shown in the
-    cycle after that. Between the window and the request that asks there is a queue whose ready is a register, so that
-    no grant is waited for further up.
+    A request that has its answer from the window goes into a ring in distributed RAM and asks in the next cycle, or
+    when those before it have left. Which target it asks stands in registers: a window entry holds the one-hot target
+    already masked by permission and connectivity, so it is the request vector as it stands. All else is read from the
+    ring, what the switch does not look at a cycle later. Who enters the ring waits for nothing but registers, so no
+    grant is waited for further up.
 
     Latency: an accepted request asks 2 cycles later; a request per cycle.
 
@@ -91,8 +84,7 @@ class Translate(wiring.Component):
     def __init__(self, plan: Plan, initiator: Initiator, *, write: bool) -> None:
         self.plan, self.initiator, self.write = plan, initiator, write
         self.order = IdOrder(plan, write=write)
-        order = self.order.signature.members
-        heads = {name: member for name, member in order.items() if name.startswith(("head", "in_order"))}
+        ways_back = {name: self.order.signature.members[name] for name in self._ways_back(len(plan.targets) + 1)}
         super().__init__(
             {
                 "i": In(stream.Signature(layouts.address(plan))),
@@ -101,10 +93,10 @@ class Translate(wiring.Component):
                 **fill_members(plan),
                 "ask": Out(len(plan.targets)),
                 "deny": Out(1),
-                "head": Out(head_layout(plan)),
+                "head": Out(request_layout(plan)),
                 "asking": Out(layouts.asking(plan)),
                 "valid": Out(1),
-                "tail": Out(tail_layout(plan)),
+                "tail": Out(request_layout(plan)),
                 "rest": Out(layouts.rest(plan)),
                 "note": Out(layouts.note(plan)),
                 "enters": Out(1),
@@ -116,111 +108,141 @@ class Translate(wiring.Component):
                 "done_context": In(plan.user_bits),
                 "done_owned": In(1),
                 "done_sequence": Out(layouts.sequence_bits(plan)),
-                **heads,
+                **ways_back,
             }
         )
+
+    @staticmethod
+    def _ways_back(destinations: int) -> list[str]:
+        """Members of the order that concern what comes back."""
+        names = ("head{}_id", "head{}_sequence", "in_order{}")
+        return [name.format(n) for n in range(destinations) for name in names]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self.plan
         m.submodules.order = order = self.order
         m.submodules.lookup = lookup = Lookup(plan, self.initiator, write=self.write)
-        m.submodules.waiting = waiting = Queue(head_layout(plan), WAITING, fall_through=True)
         pass_members(m, self, lookup, {**owner_members(plan, self.initiator), **fill_members(plan)})
         wiring.connect(m, wiring.flipped(self.i), lookup.i)
-        arriving, coming, head = waiting.i.payload, waiting.o.payload, self.head
-        moves = Signal()
-        steps = Signal()
-        may_go = Signal()
+        arriving = Signal(request_layout(plan))
+        accepted = lookup.accepted.replicate(len(plan.targets))
+        target = Signal(len(plan.targets))
         m.d.comb += [
             lookup.clear.eq(self.clear),
-            self.enters.eq(lookup.valid & waiting.i.ready & ~self.clear),
             lookup.next.eq(self.enters),
-            waiting.i.valid.eq(self.enters),
-            arriving.entry.eq(lookup.entry),
-            arriving.refused.eq(~lookup.accepted),
-            arriving.id.eq(lookup.request.id),
-            arriving.length.eq(lookup.request.len),
-            arriving.context.eq(lookup.context),
+            target.eq(lookup.entry.target & accepted),
+            arriving.granule.eq(lookup.entry.granule),
             arriving.slice.eq(lookup.slice),
             arriving["class"].eq(lookup.request_class),
             arriving.owned.eq(lookup.owned),
-            moves.eq(~self.valid | self.leave),
-            steps.eq(waiting.o.valid & moves & order.room),
-            waiting.o.ready.eq(moves & order.room),
-            self.asking.granule.eq(head.entry.granule),
-            self.asking.slice.eq(head.slice),
-            self.asking.length.eq(head.length),
+            arriving.kind.eq(lookup.kind),
+            arriving.context.eq(lookup.context),
+            arriving.request.eq(lookup.request),
+            arriving.order.id.eq(lookup.request.id),
+            arriving.order.single.eq(lookup.request.len == 0),
+            arriving.order.sequence.eq(order.sequence),
+            arriving.order.destination.eq(Cat(target, lookup.entry.nowhere | ~lookup.accepted)),
+            arriving.order.previous.eq(order.previous),
         ]
-        with m.If(moves):
-            m.d.sync += [self.valid.eq(steps), head.eq(coming)]
+
+        # One bit for each request that stands in the ring, or would if there were more.
+        stands = Signal(PLACES - 1)
+        moves = Signal()
+        comes = Signal()
+        coming_order = Signal(order_layout(plan))
+        coming_context = Signal(plan.user_bits)
+        following_one = self._ring(m, arriving)
+        several = stands[1]
+        m.d.comb += [
+            self.valid.eq(stands[0]),
+            self.enters.eq(lookup.valid & ~stands[-1] & order.room & ~self.clear),
+            moves.eq(~self.valid | self.leave),
+            comes.eq(several | self.enters),
+            coming_order.eq(Mux(several, following_one.order.as_value(), arriving.order.as_value())),
+            coming_context.eq(Mux(several, following_one.context, arriving.context)),
+        ]
+        with m.If(self.enters & ~self.leave):
+            m.d.sync += stands.eq(Cat(1, stands))
+        with m.Elif(self.leave & ~self.enters):
+            m.d.sync += stands.eq(stands >> 1)
 
         # Budget is looked at one cycle ahead. A context that is handed over drains whatever its budget: else a slice
         # without tokens could keep it.
-        budget_next = self._of_context("eligible", coming.context)
+        head = self.head
+        may_go = Signal()
+        budget_next = self._of_context("eligible", coming_context)
         budget = self._of_context("eligible", head.context)
         if plan.slice_outstanding:
             rested = self._rested(m)
-            budget_next &= ~self._of_context("spaced", coming.context) | (rested & ~self.valid)
+            budget_next &= ~self._of_context("spaced", coming_context) | (rested & ~self.valid)
             budget &= ~self._of_context("spaced", head.context) | rested
         budget |= ~self._of_context("owned", head.context)
-        allowed = Mux(moves, steps & ~coming.refused & budget_next, ~head.refused & budget)
-        m.d.sync += may_go.eq(allowed & ~order.blocked_next)
+        m.d.sync += may_go.eq(Mux(moves, comes & budget_next, budget) & ~order.blocked_next)
+        destination = Signal(len(plan.targets) + 1)
+        previous = Signal(len(destination))
+        with m.If(moves):
+            m.d.sync += [destination.eq(coming_order.destination), previous.eq(coming_order.previous)]
 
-        target = head.entry.target
-        here = head.entry.nowhere | head.refused
+        may_ask = may_go.replicate(len(self.ask)) & (previous[:-1] | order.free.replicate(len(self.ask)))
         m.d.comb += [
-            order.enter.eq(steps),
-            order.enter_id.eq(coming.id),
-            order.enter_single.eq(coming.length == 0),
+            self.ask.eq(destination[:-1] & may_ask),
+            self.deny.eq(self.valid & destination[-1] & (order.free | previous[-1])),
+            self.asking.granule.eq(head.granule),
+            self.asking.slice.eq(head.slice),
+            self.asking.length.eq(head.request.len),
+            order.enter.eq(self.enters),
+            order.enter_id.eq(lookup.request.id),
+            order.enter_destination.eq(arriving.order.destination),
             order.valid.eq(self.valid),
-            order.id.eq(head.id),
-            order.single.eq(head.length == 0),
-            order.destination.eq(Cat(target & ~head.refused.replicate(len(target)), here)),
+            *(order.head[name].eq(head.order[name]) for name in ("id", "single", "sequence")),
+            order.head.destination.eq(destination),
+            order.head.previous.eq(previous),
+            order.moves.eq(moves),
+            order.coming.eq(coming_order),
             order.sent.eq(self.begins),
-            self.ask.eq(
-                target & may_go.replicate(len(target)) & (order.previous[:-1] | order.free.replicate(len(target)))
-            ),
-            self.deny.eq(self.valid & here & (order.free | order.previous[-1])),
             order.done.eq(self.done),
             order.done_id.eq(self.done_id),
             self.done_sequence.eq(order.done_sequence),
         ]
-        for name, member in order.signature.members.items():
-            if name.startswith(("head", "in_order")):
-                inside, outside = getattr(order, name), getattr(self, name)
-                m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
-        self._show_late(m, lookup)
-        self._drained(m, lookup, waiting.o.valid)
+        for name in self._ways_back(order.destinations):
+            inside, outside = getattr(order, name), getattr(self, name)
+            m.d.comb += inside.eq(outside) if name.startswith("head") else outside.eq(inside)
+        self._show_late(m)
+        self._drained(m, lookup)
         return m
 
-    def _show_late(self, m: Module, lookup: Lookup) -> None:
-        """What is needed of a request a cycle after it asks."""
-        tail, rest, note, order = self.tail, self.rest, self.note, self.order
-        m.submodules.tails = tails = Memory(shape=tail_layout(self.plan), depth=PLACES, init=[])
-        write, read = tails.write_port(), tails.read_port(domain="comb")
+    def _ring(self, m: Module, arriving: data.View) -> data.View:
+        """Requests in the order in which they entered; returns the one after the head."""
+        m.submodules.ring = ring = Memory(shape=request_layout(self.plan), depth=PLACES, init=[])
+        write = ring.write_port()
+        head, after, tail = (ring.read_port(domain="comb") for _ in range(3))
         write_at = Signal(exact_log2(PLACES))
         read_at = Signal(exact_log2(PLACES))
-        left = Signal()
-        sequence = Signal.like(order.sequence)
-        walks = Signal()
-        m.d.sync += [left.eq(self.leave), sequence.eq(order.sequence), walks.eq(order.walks)]
+        read_before = Signal(exact_log2(PLACES))
         with m.If(self.enters):
             m.d.sync += write_at.eq(following(write_at))
-        with m.If(left):
+        with m.If(self.leave):
             m.d.sync += read_at.eq(following(read_at))
+        m.d.sync += read_before.eq(read_at)
         m.d.comb += [
             write.en.eq(self.enters),
             write.addr.eq(write_at),
-            write.data.request.eq(lookup.request),
-            write.data.slice.eq(lookup.slice),
-            write.data.owned.eq(lookup.owned),
-            write.data.kind.eq(lookup.kind),
-            read.addr.eq(read_at),
-            tail.eq(read.data),
+            write.data.eq(arriving),
+            head.addr.eq(read_at),
+            after.addr.eq(following(read_at)),
+            tail.addr.eq(read_before),
+            self.head.eq(head.data),
+            self.tail.eq(tail.data),
         ]
+        return after.data
+
+    def _show_late(self, m: Module) -> None:
+        """What is needed of a request a cycle after it asks."""
+        tail, rest, note = self.tail, self.rest, self.note
+        walks = Signal()
+        m.d.sync += walks.eq(self.order.walks)
         request = tail.request
-        context = request.user if len(self.initiator.contexts) > 1 else 0
         m.d.comb += [
             rest.offset.eq(request.addr),
             rest.length.eq(request.len),
@@ -229,11 +251,11 @@ class Translate(wiring.Component):
             rest.lock.eq(request.lock),
             rest.cache.eq(request.cache),
             rest.protection.eq(request.prot),
-            rest.context.eq(context),
+            rest.context.eq(tail.context),
             note.id.eq(request.id),
             note.length.eq(request.len),
-            note.context.eq(context),
-            note.sequence.eq(sequence),
+            note.context.eq(tail.context),
+            note.sequence.eq(tail.order.sequence),
             note.walks.eq(walks),
         ]
 
@@ -252,12 +274,12 @@ class Translate(wiring.Component):
         values = [getattr(self, f"{what}{n}") for n in range(len(self.initiator.contexts))]
         return values[0] if len(values) == 1 else Array(values)[context]
 
-    def _drained(self, m: Module, lookup: Lookup, waits: Value) -> None:
+    def _drained(self, m: Module, lookup: Lookup) -> None:
         if self.initiator.has_reset:
-            m.d.comb += self.drained.eq(self.order.idle & ~waits)
+            m.d.comb += self.drained.eq(self.order.idle)
             return
         for n in range(len(self.initiator.contexts)):
-            outstanding = Signal(range(self.plan.outstanding + WAITING + 1), name=f"context{n}_outstanding")
+            outstanding = Signal(range(self.plan.outstanding + 1), name=f"context{n}_outstanding")
             up = self.enters & lookup.owned & (lookup.context == n)
             down = self.done & self.done_owned & (self.done_context == n)
             m.d.sync += outstanding.eq(outstanding + up - down)

@@ -17,10 +17,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..plan.blocks import register_map
 from ..plan.plan import Plan, Target
-from ..top import Card
+from ..top import card_members
 from .generator import TrafficGenerator
 from .memory import TrafficMemory
-from .register_master import RegisterMaster
+from .register_master import RegisterMaster, access_members
 from .replay import ENTRIES, entry_layout
 from .settings import MOST_WORDS
 from .signature import WIDTH, PortSignature
@@ -92,7 +92,7 @@ class Harness(wiring.Component):
 
 
 def _members(plan: Plan) -> dict[str, wiring.Member]:
-    access = RegisterMaster(register_map(plan).address_bits).signature.members
+    access = access_members(register_map(plan).address_bits)
     return {
         **{f"access_{name}": In(access[name].shape) for name in ACCESS},
         **{f"access_{name}": Out(access[name].shape) for name in ANSWER},
@@ -138,7 +138,7 @@ class Board(wiring.Component):
         plan = self.plan
         self.wires: dict[str, Signal] = {}
         connections: dict[str, object] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
-        for name, member in Card(plan).signature.members.items():
+        for name, member in card_members(plan).items():
             self.wires[name] = Signal(member.shape, name=f"card_{name}")
             connections[("i_" if member.flow == In else "o_") + name] = self.wires[name]
         m.submodules.card = Instance(plan.card, **connections)

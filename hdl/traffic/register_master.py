@@ -20,6 +20,21 @@ class Access(IntEnum):
     WAIT = 2
 
 
+def access_members(address_width: int) -> dict[str, wiring.Member]:
+    """What a register master is asked, and answers."""
+    return {
+        "order": In(1),
+        "kind": In(2),
+        "address": In(address_width),
+        "value": In(32),
+        "mask": In(32),
+        "polls": In(16),
+        "done": Out(1),
+        "seen": Out(32),
+        "failed": Out(1),
+    }
+
+
 class RegisterMaster(wiring.Component):
     """Carries out one register access at a time on an AXI4-Lite bus.
 
@@ -42,20 +57,7 @@ class RegisterMaster(wiring.Component):
 
     def __init__(self, address_width: int) -> None:
         self.address_width = address_width
-        super().__init__(
-            {
-                "bus": Out(axi.LiteSignature(address_width=address_width)),
-                "order": In(1),
-                "kind": In(2),
-                "address": In(address_width),
-                "value": In(32),
-                "mask": In(32),
-                "polls": In(16),
-                "done": Out(1),
-                "seen": Out(32),
-                "failed": Out(1),
-            }
-        )
+        super().__init__({"bus": Out(axi.LiteSignature(address_width=address_width)), **access_members(address_width)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

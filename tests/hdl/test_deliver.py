@@ -26,8 +26,17 @@ def test_random_beats(write):
         for n, queue in enumerate(queues):
             if len(queue) < 4 and generator.random() < 0.4:
                 denied = int(n == SOURCES - 1 or generator.random() < 0.3)
-                beat = {"id": serial % 16, "length": 0 if write else generator.choice((0, 2)), "denied": denied}
-                answer = {"response": 0, "last": generator.randrange(2), "data": 0 if denied else serial << 4 | n}
+                beat = {
+                    "id": serial % 16,
+                    "length": 0 if write else generator.choice((0, 0, 1, 2, 5)),
+                    "denied": denied,
+                }
+                error = DECERR if n == SOURCES - 1 else SLVERR
+                answer = {
+                    "response": error if denied else 0,
+                    "last": generator.randrange(2),
+                    "data": 0 if denied else serial << 4 | n,
+                }
                 queue.append((beat, {name: answer[name] for name in answer if not (write and name == "data")}))
 
     async def bench(ctx):
@@ -36,6 +45,12 @@ def test_random_beats(write):
         for serial in range(4000):
             fill(serial)
             ctx.set(deliver.valid, sum(bool(queue) << n for n, queue in enumerate(queues)))
+            if not write:
+                heads = [queue[0] if queue else ({"denied": 0}, {"last": 0}) for queue in queues]
+                whole = [not beat["denied"] or beat["length"] == 0 for beat, _ in heads]
+                last = [beat["length"] == 0 if beat["denied"] else answer["last"] for beat, answer in heads]
+                ctx.set(deliver.whole, sum(one << n for n, one in enumerate(whole)))
+                ctx.set(deliver.last, sum(one << n for n, one in enumerate(last)))
             ready = generator.random() < 0.6
             ctx.set(deliver.o.ready, ready)
             show = ctx.get(deliver.show)
@@ -56,8 +71,7 @@ def test_random_beats(write):
                 out = ctx.get(deliver.o.payload)
                 assert out.id == beat["id"]
                 last = number == beat["length"] if beat["denied"] else answer["last"]
-                response = (DECERR if n == SOURCES - 1 else SLVERR) if beat["denied"] else answer["response"]
-                assert out.answer.response == response
+                assert out.answer.response == answer["response"]
                 if not write:
                     assert (out.answer.data, out.answer.last) == (answer["data"], last)
                 whole = write or not beat["denied"] or last

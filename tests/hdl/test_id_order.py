@@ -10,56 +10,69 @@ from hdl.fabric.id_order import IdOrder
 
 from .harness import board, simulate
 
+RING = 3
+
 
 class _Ingress:
     """An ingress around the order: requests from a list, destinations that answer in order at random times."""
 
     def __init__(self, order, requests, generator):
         self.order, self.requests, self.generator = order, deque(requests), generator
-        self.asking = None
-        self.given = [{} for _ in range(order.destinations)]  # what each has not answered, by number of the request
-        self.waiting = [deque() for _ in range(order.destinations)]
+        self.ring = deque()  # numbers of requests, with what the order knows of them
+        self.waiting = [deque() for _ in range(order.destinations)]  # what each has not answered
         self.outstanding = []
-        self.delivered = []
         self.seen = {"walked": 0, "held": 0}
         self.number = 0
+        self.blocked = 0
 
     async def cycle(self, ctx):
         order, generator = self.order, self.generator
-        blocked = self.blocked
-        if self.asking:
-            number, (id_, single, where) = self.asking
-            ctx.set(order.id, id_)
-            ctx.set(order.single, single)
-            ctx.set(order.destination, 1 << where)
-        ctx.set(order.valid, bool(self.asking))
-        await ctx.delay(1e-7)
-        sent = False
-        if self.asking:
-            allowed = (ctx.get(order.free) or ctx.get(order.previous) >> where & 1) and not blocked
-            self.seen["held"] += not allowed
-            sent = bool(allowed) and generator.random() < 0.8
-            if sent:
-                walks = ctx.get(order.walks)
-                self.seen["walked"] += walks
-                self.waiting[where].append((number, id_, ctx.get(order.sequence), walks))
-        ctx.set(order.sent, sent)
-        enter = bool(self.requests) and (not self.asking or sent) and ctx.get(order.room)
+        valid = bool(self.ring)
+        ctx.set(order.valid, valid)
+        if valid:
+            ctx.set(order.head, self.ring[0][1])
+        enter = len(self.ring) < RING and bool(self.requests) and generator.random() < 0.8 and ctx.get(order.room)
         ctx.set(order.enter, enter)
         if enter:
-            ctx.set(order.enter_id, self.requests[0][0])
-            ctx.set(order.enter_single, self.requests[0][1])
+            id_, single, where = self.requests.popleft()
+            ctx.set(order.enter_id, id_)
+            ctx.set(order.enter_destination, 1 << where)
+            await ctx.delay(1e-7)
+            known = {"sequence": ctx.get(order.sequence), "previous": ctx.get(order.previous)}
+            self.ring.append((self.number, {"id": id_, "single": single, "destination": 1 << where, **known}))
+            self.outstanding.append((self.number, id_))
+            self.number += 1
+        if len(self.ring) > valid:
+            ctx.set(order.coming, self.ring[valid][1])
+        await ctx.delay(1e-7)
+        sent = False
+        if valid:
+            number, head = self.ring[0]
+            may_go = ctx.get(order.free) or head["previous"] & head["destination"]
+            allowed = bool(may_go) and not self.blocked
+            self.seen["held"] += not allowed
+            sent = allowed and generator.random() < 0.8
+        ctx.set(order.sent, sent)
+        ctx.set(order.moves, sent or not valid)
         await self._deliver(ctx)
         self.blocked = ctx.get(order.blocked_next)
         if sent:
-            self.asking = None
-        if enter:
-            self.asking = (self.number, self.requests.popleft())
-            self.outstanding.append((self.number, self.asking[1][0]))
-            self.number += 1
+            walks = ctx.get(order.walks)
+            self.seen["walked"] += walks
+            self._check_room(walks, head["single"])
+            self.waiting[head["destination"].bit_length() - 1].append(
+                (number, head["id"], head["sequence"], walks, head["single"])
+            )
+            self.ring.popleft()
         await ctx.tick()
 
-    blocked = 0
+    def _check_room(self, walks, single):
+        """What walks may have to wait for others, so there must be room for it: one beat each, and nothing longer."""
+        away = [entry for queue in self.waiting for entry in queue]
+        if not self.order.write:
+            assert single or not walks
+            assert not (walks and any(not other_single for *_, other_single in away))
+            assert single or not any(other_walks for *_, other_walks, _ in away)
 
     async def _deliver(self, ctx):
         order, generator = self.order, self.generator
@@ -76,7 +89,7 @@ class _Ingress:
         done = bool(ready) and generator.random() < 0.7
         ctx.set(order.done, done)
         if done:
-            number, id_, _, _ = self.waiting[generator.choice(ready)].popleft()
+            number, id_, *_ = self.waiting[generator.choice(ready)].popleft()
             ctx.set(order.done_id, id_)
             older = [n for n, other in self.outstanding if other == id_ and n < number]
             assert not older, f"request {number} of ID {id_} is answered before {older}"

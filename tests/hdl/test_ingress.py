@@ -27,6 +27,9 @@ async def _address(ctx, stream, length=0):
 async def _answer(ctx, ingress):
     """Target 0 answers with one last beat; what the port shows of it."""
     ctx.set(ingress.return0.valid, 1)
+    if not ingress.write:
+        ctx.set(ingress.return0.whole, 1)
+        ctx.set(ingress.return0.last, 1)
     while not ctx.get(ingress.return0.show):
         await ctx.tick()
     ctx.set(ingress.return0.beat, {"id": 1, "answer": {"last": 1}})

@@ -5,6 +5,7 @@ from collections import deque
 
 import pytest
 
+from hdl.bus.axi import Response
 from hdl.fabric.return_queue import ReturnQueue
 
 from .harness import board, simulate
@@ -99,7 +100,10 @@ def test_random_answers(write, seed):
                 beat = ctx.get(queue.beat)
                 assert (ctx.get(queue.id), ctx.get(queue.sequence)) == (serial % 16, serial % plan.outstanding)
                 assert (beat.id, beat.length, beat.denied) == (serial % 16, length, denied)
+                assert not denied or beat.answer.response == Response.SLVERR
                 if not write:
+                    assert ctx.get(queue.whole) == (not denied or length == 0)
+                    assert ctx.get(queue.last) == (length == 0 if denied else number == length)
                     assert beat.answer.data == (0 if denied else traffic.data(serial, number))
                 assert not walks or shown_before, "it walks, and was offered before its turn"
                 traffic.seen["beats"] += 1
