@@ -85,6 +85,9 @@ def random_cards(
         "granule": granule,
         "window": draw(st.sampled_from([window, f"{window // KIBI}KiB"])),
         "outstanding": power(2, 32),
+        "ordering": draw(st.sampled_from(["reorder", "stall"])),
+        "isolation": draw(st.sampled_from(["basic", "strict"])),
+        "chunk": power(1, 16),
         "budgets": draw(st.sampled_from(["common", "separate"])),
         "slice_outstanding": draw(st.booleans()),
         "load_unit": draw(st.sampled_from((None, 2, 16))),
@@ -101,6 +104,8 @@ def random_cards(
     for index in range(draw(st.integers(1, ports))):
         kind = draw(st.sampled_from(["memory", "registers", "peripheral"]))
         targets[f"{kind[0]}_{index}"] = {"kind": kind, "size": granule * draw(st.integers(1, granules))}
+        if fabric["isolation"] == "strict" and draw(st.booleans()):
+            targets[f"{kind[0]}_{index}"] |= {"timeout": power(1024, 65536), "time_slots": power(4, 64)}
     description: Description = {"card": "sample", "fabric": fabric, "initiators": initiators, "targets": targets}
     sources, sinks = list(initiators), list(targets)
     for port in (*initiators.values(), *targets.values()):

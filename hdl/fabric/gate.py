@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ..bus.queue import Queue, following
 from ..plan.blocks import FAULT_KINDS
@@ -19,7 +20,7 @@ verdict_layout = data.StructLayout({"denied": 1, "revoked": 1})
 DEPTH = 16
 """Requests that can stand between arbitration and the target; distributed RAM comes 16 deep."""
 LONG = 4
-"""Beats from which on a read counts as long."""
+"""A read of more beats than these, a power of two, counts as long."""
 HIGH_WATER = 12
 """Places taken at which arbitration stops: what is granted before that takes effect still finds room."""
 
@@ -49,6 +50,11 @@ def guard_members(plan: Plan) -> dict[str, wiring.Member]:
         "rights_key": In(plan.key_bits),
         "rights_slices": In(plan.slices),
     }
+
+
+def is_long(length: Value) -> Value:
+    """Whether a read of this AxLEN counts as long."""
+    return (length >> exact_log2(LONG)).any()
 
 
 def count_between(m: Module, depth: int, up: Value, down: Value, name: str) -> Signal:
@@ -258,8 +264,9 @@ class Gate(wiring.Component):
                 passes.eq(self.o.valid & self.o.ready),
                 leave.eq(passes | (valid & denied)),
             ]
-            grant_long, leaves_long = asked.length >= LONG, leave & (request.length >= LONG)
-            self._ahead(m, grant_long, leaves_long, passes, request.length, may_grant, room)
+            # Who is long is known before who is granted.
+            grant_long = select(grant, [is_long(getattr(self, f"asking{n}").length) for n in range(count)])
+            self._ahead(m, grant_long, leave & is_long(request.length), passes, request.length, may_grant, room)
 
         m.d.comb += [
             self.o.payload.eq(request),

@@ -156,20 +156,7 @@ class ReturnQueue(wiring.Component):
             self.sequence.eq(read_order.data.sequence),
             read_following.addr.eq(following(read_at, whole=False)),
         ]
-        if not self.write:
-            m.submodules.answers = answers = Memory(shape=plan.data_width, depth=depth, init=[])
-            write_answer, read_answer = answers.write_port(), answers.read_port(domain="comb")
-            m.d.comb += [
-                write_answer.en.eq(push),
-                write_answer.addr.eq(write_at),
-                write_answer.data.eq(self.answer.payload.data),
-                # What the target's port carried when a denial was stored is never shown to anybody.
-                read_answer.addr.eq(Mux(self.show & ~read_order.data.denied, read_at, 0)),
-                self.beat.answer.data.eq(read_answer.data),
-                self.whole.eq(read_order.data.whole),
-                self.last.eq(read_order.data.last),
-            ]
-        # What will be at the head in the next cycle, and does it have to wait for others?
+        # What will be at the head in the next cycle, does it have to wait for others, and does it carry data?
         walks_next = Signal()
         any_next = Signal()
         several = Signal()
@@ -196,4 +183,23 @@ class ReturnQueue(wiring.Component):
             m.d.sync += write_at.eq(following(write_at, whole=False))
         with m.If(self.take):
             m.d.sync += read_at.eq(following(read_at, whole=False))
+        if self.write:
+            return m
+
+        m.submodules.answers = answers = Memory(shape=plan.data_width, depth=depth, init=[])
+        write_answer, read_answer = answers.write_port(), answers.read_port(domain="comb")
+        # What the target's port carried when a denial was stored is never shown to anybody. Whether the head has data
+        # is a register, so that between the choice whom to show and the data there is no more than an address.
+        has_data = Signal()
+        denied_next = Mux(several, read_following.data.denied, denied)
+        m.d.sync += has_data.eq(~Mux(self.take | ~any_now, denied_next, read_order.data.denied))
+        m.d.comb += [
+            write_answer.en.eq(push),
+            write_answer.addr.eq(write_at),
+            write_answer.data.eq(self.answer.payload.data),
+            read_answer.addr.eq(Mux(self.show & has_data, read_at, 0)),
+            self.beat.answer.data.eq(read_answer.data),
+            self.whole.eq(read_order.data.whole),
+            self.last.eq(read_order.data.last),
+        ]
         return m

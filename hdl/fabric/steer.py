@@ -78,6 +78,7 @@ class Steer(wiring.Component):
         last = Signal()
         number = Signal(8)
         waits = requests.o.valid
+        targets = len(self.target)
         reachable = sum(1 << target for target in self.initiator.targets)
         m.d.comb += [
             beats.i.payload.eq(self.w.payload),
@@ -102,7 +103,11 @@ class Steer(wiring.Component):
             self.beat.data.eq(beats.o.payload.data),
             self.beat.strobe.eq(Mux(self.isolate, 0, beats.o.payload.strb)),
             self.beat.last.eq(last),
-            self.beat_valid.eq(request.target & moves.replicate(len(request.target))),
+            # What comes late is combined with everything else at once.
+            self.beat_valid.eq(
+                (requests.o.payload.target & (waits & moves).replicate(targets))
+                | (self.target & (~waits & moves).replicate(targets))
+            ),
         ]
         with m.If(moves):
             m.d.sync += number.eq(Mux(last, 0, number + 1))
