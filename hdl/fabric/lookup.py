@@ -94,6 +94,7 @@ class Lookup(wiring.Component):
         m.submodules.burst_check = check = BurstCheck(plan)
         taken = Signal()
         moves = Signal()
+        inside = Signal()
         arriving = Signal(index_layout)
         index = Signal(index_layout)
         m.d.comb += [
@@ -104,9 +105,9 @@ class Lookup(wiring.Component):
             check.length.eq(self.i.payload.len),
             check.size.eq(self.i.payload.size),
             check.burst.eq(self.i.payload.burst),
-            fields.i.payload.request.eq(self.i.payload),
-            fields.i.payload.legal.eq(check.legal),
-            fields.i.payload.inside.eq((self.i.payload.addr >> granule_bits) < plan.window_granules),
+            inside.eq((self.i.payload.addr >> granule_bits) < plan.window_granules),
+            # In one piece: Verilator takes a vector of which parts are assigned for a loop.
+            Value.cast(fields.i.payload).eq(Cat(self.i.payload, check.legal, inside)),
             fields.o.ready.eq(self.next),
             fields.clear.eq(self.clear),
             arriving.granule.eq(self.i.payload.addr >> granule_bits),
