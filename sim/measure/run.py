@@ -53,7 +53,7 @@ def measure(card: Path, folder: Path, *, placed: bool) -> dict[str, float]:
 
 
 def main(card: Path, *, placed: bool = True) -> int:
-    """Measure a card; prints the figures and writes ``build/<card>/bench.json``.
+    """Measure a card; prints the figures and writes ``build/<card>/bench.json``, anew after each kind of isolation.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def main(card: Path, *, placed: bool = True) -> int:
         described = folder / "card.yaml"
         described.write_text(text, encoding="utf-8")
         figures |= {f"{mode}_{name}": value for name, value in measure(described, folder, placed=placed).items()}
-    (out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        (out / "bench.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     table = Table("figure", "value")
     for name, value in figures.items():
         table.add_row(name, f"{value:g}")

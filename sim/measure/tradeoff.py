@@ -15,7 +15,7 @@ from hdl.files import build_folder
 from hdl.generate import data_plane_verilog
 from hdl.plan import plan_card
 
-from .ecp5 import SEEDS, area, clock
+from .ecp5 import SEEDS, area, clock, shares
 
 VARIATIONS: dict[str, dict[str, object]] = {
     "as it is": {},
@@ -59,7 +59,9 @@ def _measure(plane: Path, *, placed: bool) -> dict[str, float]:
 
 
 def main(card: Path, *, placed: bool = True) -> int:
-    """Measure every variation; prints a table and writes ``build/<card>/tradeoff.json``, anew after each of them.
+    """Measure every variation, and what each block of the card as it is needs.
+
+    Prints two tables and writes ``build/<card>/tradeoff.json``, anew after each variation, and ``shares.json``.
 
     Parameters
     ----------
@@ -83,6 +85,7 @@ def main(card: Path, *, placed: bool = True) -> int:
         for number, changes in enumerate(VARIATIONS.values())
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+        blocks = pool.submit(shares, planes[0], "data_plane", planes[0].parent)
         measured = [pool.submit(_measure, plane, placed=placed) for plane in planes]
         for title, one in zip(VARIATIONS, measured, strict=True):
             result[title] = one.result()
@@ -92,5 +95,10 @@ def main(card: Path, *, placed: bool = True) -> int:
     table = Table("variation", *next(iter(result.values())))
     for title, figures in result.items():
         table.add_row(title, *(f"{value:g}" for value in figures.values()))
+    console.print(table)
+    (out / "shares.json").write_text(json.dumps(blocks.result(), indent=2) + "\n", encoding="utf-8")
+    table = Table("block", "LUT4 of all instances")
+    for block, lut4 in blocks.result().items():
+        table.add_row(block, str(lut4))
     console.print(table)
     return 0
