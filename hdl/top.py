@@ -185,7 +185,8 @@ class Card(wiring.Component):
                 n = context.number
                 for what in ("slice", "owned"):
                     m.d.comb += getattr(control, f"{what}{n}").eq(getattr(handover, f"{what}{n}"))
-                m.d.comb += getattr(control, f"class{n}").eq(getattr(meter, f"class{context.index}"))
+                for what in ("class", *(("piece",) if plan.piece_bits else ())):
+                    m.d.comb += getattr(control, f"{what}{n}").eq(getattr(meter, f"{what}{context.index}"))
                 told = ("read_eligible", "write_eligible", *(("spaced",) if plan.slice_outstanding else ()))
                 for what in told:
                     m.d.comb += getattr(control, f"{what}{n}").eq(getattr(self.budgets, f"{what}{context.index}"))

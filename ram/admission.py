@@ -6,7 +6,9 @@ from .budgets import (
     DIRECTIONS,
     MOST_BEATS,
     check_guarantee_fits_limit,
+    chunk_of,
     guarantee_of,
+    halvings_register,
     limit_of,
     outstanding_register,
     rate_registers,
@@ -88,7 +90,9 @@ def longest_latency(card: Card, inventory: Inventory, name: str, target: str, be
     """
     fabric = card.fabric
     strict = fabric.isolation == "strict"
-    pieces = -(-beats // fabric.chunk) if strict else 1
+    owner = inventory.slice(name)
+    assert owner is not None
+    pieces = -(-beats // chunk_of(card, owner.qos)) if strict else 1
     ahead = card.targets[card.target[target]].ahead
     owed = ahead + grant_beats(card) + GRANTED_AHEAD * SHORT_BEATS
     waits = pieces * (longest_wait(card, inventory, name, target) + 1)
@@ -169,6 +173,7 @@ def _check_own(card: Card, name: str, qos: Qos) -> None:
     rate_registers(card, qos)
     write_registers(card, qos)
     outstanding_register(card, qos)
+    halvings_register(card, qos)
     check_guarantee_fits_limit(name, qos)
     for direction in DIRECTIONS:
         guarantee = guarantee_of(qos, direction)

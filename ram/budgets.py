@@ -83,6 +83,32 @@ def outstanding_register(card: Card, qos: Qos) -> int:
     return qos.outstanding
 
 
+def chunk_of(card: Card, qos: Qos) -> int:
+    """Beats of the pieces into which a slice's bursts are split on a card with strict isolation."""
+    return card.fabric.chunk if qos.chunk is None else qos.chunk // card.fabric.data_bytes
+
+
+def halvings_register(card: Card, qos: Qos) -> int:
+    """Value of QOS.halvings for a contract: how often its chunk is the card's, halved.
+
+    Raises
+    ------
+    Invalid
+        The card does not split bursts, or not into such pieces.
+    """
+    if qos.chunk is None:
+        return 0
+    fabric = card.fabric
+    if fabric.isolation != "strict":
+        raise Invalid("this card does not split bursts; leave it out", ("qos", "chunk"))
+    choices = [fabric.chunk >> halvings for halvings in range(fabric.chunk.bit_length())]
+    beats, rest = divmod(qos.chunk, fabric.data_bytes)
+    if rest or beats not in choices:
+        fine = ", ".join(format_bytes(choice * fabric.data_bytes) for choice in reversed(choices))
+        raise Invalid(f"a chunk of {format_bytes(qos.chunk)}; this card can have {fine}", ("qos", "chunk"))
+    return choices.index(beats)
+
+
 def _bucket(card: Card, qos: Qos, name: str) -> tuple[int, int, int]:
     fabric, limit = card.fabric, getattr(qos, name)
     if limit is None:

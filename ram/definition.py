@@ -100,6 +100,9 @@ class Qos(Strict):
         The same in one direction, in place of `guarantee`.
     burst : int, optional
         Bytes that may exceed the limit, or each of the two, for a moment.
+    chunk : int, optional
+        Bytes of the pieces into which its bursts are split; the card's chunk if it is not given. Smaller ones let
+        others in between sooner, and make its own long bursts slower when others wait.
     outstanding : int, optional
         Requests that it may have outstanding over all ports together; see `ram.budgets`.
     latency : int, optional
@@ -117,6 +120,7 @@ class Qos(Strict):
     read_guarantee: Rate | None = None
     write_guarantee: Rate | None = None
     burst: Bytes | None = None
+    chunk: Bytes | None = None
     outstanding: Positive | None = None
     latency: Time | None = None
     time_slots: Positive | None = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .budgets import outstanding_register, rate_registers, write_registers
+from .budgets import halvings_register, outstanding_register, rate_registers, write_registers
 from .inventory import Inventory
 from .manifest import Card
 
@@ -29,6 +29,7 @@ class Contract(NamedTuple):
     write_burst: int = 0
     separate: int = 0
     outstanding: int = 0
+    halvings: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def image_of(card: Card, inventory: Inventory) -> Image:
     for owner in inventory.slices:
         budgets = *rate_registers(card, owner.qos), *write_registers(card, owner.qos)
         outstanding = outstanding_register(card, owner.qos)
-        image.contracts[owner.index] = Contract(owner.qos.class_, *budgets, outstanding)
+        halvings = halvings_register(card, owner.qos)
+        image.contracts[owner.index] = Contract(owner.qos.class_, *budgets, outstanding, halvings)
         image.read[owner.private_key] = image.write[owner.private_key] = 1 << owner.index
         for region in owner.regions:
             shares = [share for share in region.shares or () if share.window is not None]

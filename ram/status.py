@@ -62,6 +62,7 @@ def _qos(qos: Qos) -> str:
         rate = getattr(qos, name)
         parts += [f"{name.replace('_', ' ')} {format_rate(rate)}"] if rate else []
     parts += [f"burst {format_bytes(qos.burst)}"] if qos.burst else []
+    parts += [f"chunk {format_bytes(qos.chunk)}"] if qos.chunk else []
     parts += [f"outstanding {qos.outstanding}"] if qos.outstanding else []
     parts += [f"latency {format_time(qos.latency)}"] if qos.latency else []
     return "\n".join(parts)

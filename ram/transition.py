@@ -158,8 +158,10 @@ class _Writer:
         if old.outstanding != new.outstanding:
             reason = f"outstanding requests of {who}, 0 for any number"
             self.recorder.write("slice", index, "OUTSTANDING", reason, requests=new.outstanding)
-        if old.level != new.level:
-            self.recorder.write("slice", index, "QOS", f"class of {who}", **{"class": new.level})
+        if (old.level, old.halvings) != (new.level, new.halvings):
+            halvings = {"halvings": new.halvings} if new.halvings or old.halvings else {}
+            reason = f"class of {who}, and pieces of its bursts" if halvings else f"class of {who}"
+            self.recorder.write("slice", index, "QOS", reason, **{"class": new.level}, **halvings)
 
     def _boot(self, initiator: int, old: int, new: int) -> None:
         for register, shift in (("BOOT_LOW", 0), ("BOOT_HIGH", 32)):

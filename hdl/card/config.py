@@ -86,7 +86,8 @@ class FabricConfig(_Model):
     )
     chunk: Annotated[Literal[1, 2, 4, 8, 16], Whole] = Field(
         8,
-        description="Beats of the pieces into which `isolation: strict` splits INCR bursts.",
+        description="Beats of the pieces into which `isolation: strict` splits INCR bursts; a slice may have smaller "
+        "ones.",
     )
     budgets: Literal["common", "separate"] = Field(
         "common",

@@ -17,8 +17,8 @@ class Handover(wiring.Component):
     and reset: the ingress ends what is under way by itself. A PCIe device's register target is revoked and drained
     before the reset, since a device in reset cannot answer, and gets its new key after it.
 
-    Latency: ``plan.reset_cycles`` plus the drain, plus a few cycles; in that time the meter has charged what the old
-    slice had sent.
+    Latency: twice ``plan.reset_cycles`` plus the drain, plus a few cycles; in the first the meter charges what the old
+    slice had sent, in the second it tells the context the class, the pieces and the budget of the new one.
 
     Members
     -------
@@ -28,7 +28,7 @@ class Handover(wiring.Component):
     finished : Out(1)
         A command ends in this cycle.
     slice{n}, owned{n} : Out
-        Owner of context n; nobody after reset.
+        Owner of context n; nobody after reset. The slice changes before it owns the context.
     charged{n} : Out(1)
         Context n has a slice that is charged for what it does: like `owned`, but it stays until the drain has ended.
     drained : In(contexts)
@@ -117,12 +117,17 @@ class Handover(wiring.Component):
             with m.Case(RESET):
                 m.d.sync += countdown.eq(countdown - 1)
                 with m.If(countdown == 0):
-                    m.d.sync += self.phase.eq(ASSIGN)
+                    m.d.sync += [self.phase.eq(ASSIGN), countdown.eq(plan.reset_cycles)]
+                    for n, (owner, _, charged) in enumerate(owners):
+                        with m.If(context == n):
+                            m.d.sync += [owner.eq(new_slice), charged.eq(0)]
             with m.Case(ASSIGN):
-                for n, (owner, owned, charged) in enumerate(owners):
-                    with m.If(context == n):
-                        m.d.sync += [owner.eq(new_slice), owned.eq(assign), charged.eq(assign)]
-                m.d.sync += self.phase.eq(GRANT if is_device else RELEASE)
+                m.d.sync += countdown.eq(countdown - 1)
+                with m.If(countdown == 0):
+                    m.d.sync += self.phase.eq(GRANT if is_device else RELEASE)
+                    for n, (_, owned, charged) in enumerate(owners):
+                        with m.If(context == n):
+                            m.d.sync += [owned.eq(assign), charged.eq(assign)]
             with m.Case(GRANT):
                 with m.If(self.rekey_finished):
                     m.d.sync += self.phase.eq(RELEASE)

@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Member, Out
@@ -15,6 +15,8 @@ from .slice_counters import COUNTERS, SliceCounters, addition_layout
 from .tally import RUNNING, Tally, tally_layout
 from .token_buckets import BURST_BITS, RATE_BITS, TokenBuckets
 
+HALVINGS_BIT = 8
+"""Of register QOS, lowest bit."""
 LIMITED_BIT = 31
 """Of registers RATE and WRITE_RATE."""
 SEPARATE_BIT = 30
@@ -63,6 +65,8 @@ class Meter(wiring.Component):
     contract_value : In(32)
     class{c} : Out
         Class of the slice of context c. Registered.
+    piece{c} : Out
+        If bursts are split: AxLEN of a full piece of the slice's bursts. Registered.
     read_eligible{c}, write_eligible{c} : Out(1)
         The slice of context c has tokens for reads, for writes, or no limit. Registered; 0 after reset.
     snapshot : In(1)
@@ -84,6 +88,7 @@ class Meter(wiring.Component):
         for c in range(len(plan.contexts)):
             members |= {f"owner_slice{c}": In(plan.slice_bits), f"owner_owned{c}": In(1)}
             members |= {f"class{c}": Out(plan.class_bits)}
+            members |= {f"piece{c}": Out(plan.piece_bits)} if plan.piece_bits else {}
             members |= {f"read_eligible{c}": Out(1), f"write_eligible{c}": Out(1)}
         super().__init__(
             {
@@ -215,7 +220,9 @@ class Meter(wiring.Component):
             ]
             return read.data
 
-        class_ = contract("qos", self.contract_value[: self.plan.class_bits])
+        class_bits, piece_bits, halving_bits = self.plan.class_bits, self.plan.piece_bits, self.plan.halving_bits
+        value = self.contract_value
+        qos = contract("qos", Cat(value[:class_bits], value[HALVINGS_BIT : HALVINGS_BIT + halving_bits]))
         rate = contract("rate", Cat(self.contract_value[:RATE_BITS], self.contract_value[LIMITED_BIT]))
         m.d.comb += [
             buckets.rate.eq(rate[:-1]),
@@ -225,7 +232,6 @@ class Meter(wiring.Component):
         charged_writes: Value = addition.write_beats
         writes_eligible: Value = buckets.eligible
         if self.plan.separate_budgets:
-            value = self.contract_value
             bits = Cat(value[:RATE_BITS], value[SEPARATE_BIT] & value[LIMITED_BIT], value[SEPARATE_BIT])
             write_rate = contract("write_rate", bits)
             separate = Signal()
@@ -244,19 +250,23 @@ class Meter(wiring.Component):
             charged_writes = Mux(separate, 0, addition.write_beats)
             writes_eligible = write_buckets.eligible & (separate_2 | buckets.eligible)
         m.d.comb += buckets.beats.eq(addition.read_beats + charged_writes)
-        told = data.StructLayout({"context": due.context.shape(), "is_context": 1, "class": self.plan.class_bits})
+        terms = {"class": qos[:class_bits]}
+        if piece_bits:
+            terms["piece"] = Const(self.plan.chunk - 1, piece_bits) >> qos[class_bits:]
+        shapes = {name: len(value) for name, value in terms.items()}
+        told = data.StructLayout({"context": due.context.shape(), "is_context": 1, **shapes})
         told_1 = Signal(told)
         told_2 = Signal(told)
         m.d.sync += [
             told_1.context.eq(due.context),
             told_1.is_context.eq(~due.is_slice),
-            told_1["class"].eq(class_),
+            *(told_1[name].eq(value) for name, value in terms.items()),
             told_2.eq(told_1),
         ]
         for c in range(len(self.plan.contexts)):
             with m.If(told_2.is_context & (told_2.context == c)):
                 m.d.sync += [
-                    getattr(self, f"class{c}").eq(told_2["class"]),
+                    *(getattr(self, f"{name}{c}").eq(told_2[name]) for name in terms),
                     getattr(self, f"read_eligible{c}").eq(buckets.eligible),
                 ]
                 if self.plan.separate_budgets:

@@ -91,6 +91,8 @@ class StrictIngress(wiring.Component):
             splitter.size.eq(arriving.size),
             splitter.burst.eq(arriving.burst),
             splitter.lock.eq(arriving.lock),
+            # Of nobody's requests the card's chunk decides, not that of who had the context before.
+            *([splitter.piece.eq(lookup.piece | ~lookup.owned.replicate(plan.piece_bits))] if plan.piece_bits else ()),
             splitter.moves.eq(enters),
             splitter.clear.eq(self.isolate),
             enters.eq(lookup.valid & slots.room & self._may_go(m, lookup, enters) & ~self.isolate),
@@ -231,4 +233,4 @@ class StrictIngress(wiring.Component):
             up = enters & lookup.owned & (lookup.context == n)
             down = collect.done & collect.done_info.owned & (collect.done_info.context == n)
             m.d.sync += outstanding.eq(outstanding + up - down)
-            m.d.comb += self.drained[n].eq(outstanding == 0)
+            m.d.comb += self.drained[n].eq((outstanding == 0) & ~lookup.waits[n])

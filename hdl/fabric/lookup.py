@@ -11,6 +11,7 @@ from ..plan.plan import Initiator, Plan, bits_for
 from . import layouts
 from .burst_check import BurstCheck
 from .ports import fill_members, owner_members
+from .tenure import MARK, Tenure
 
 NO_SLICE, WINDOW, BURST = (FAULT_KINDS.index(kind) for kind in ("no_slice", "window", "burst"))
 WAITING = 4
@@ -46,15 +47,17 @@ class Lookup(wiring.Component):
     entry : Out(entry_layout)
         What the window says, straight from the block RAM: it comes late in the cycle. An entry never written leads
         nowhere.
-    context, slice, request_class : Out
+    context, slice, request_class, piece : Out
         Its context and what that has.
     owned, eligible, spaced : Out(1)
-        Whether the context has a slice, and budget. `spaced`, if the card limits outstanding requests: it may go only
-        when all that has left here is counted.
+        Whether the context has the slice that the request was sent for, and budget. `spaced`, if the card limits
+        outstanding requests: it may go only when all that has left here is counted.
     accepted : Out(1)
         The slice is known, the burst is legal and inside the window: only the window's entry can be against it.
     kind : Out(3)
         Why it is denied, if it is.
+    waits : Out(contexts)
+        On a port that is not isolated in a hand-over: see :class:`Tenure`.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator, *, write: bool) -> None:
@@ -72,23 +75,26 @@ class Lookup(wiring.Component):
                 "context": Out(plan.user_bits),
                 "slice": Out(plan.slice_bits),
                 "request_class": Out(plan.class_bits),
+                **({"piece": Out(plan.piece_bits)} if plan.piece_bits else {}),
                 "owned": Out(1),
                 "eligible": Out(1),
                 **({"spaced": Out(1)} if plan.slice_outstanding else {}),
                 "accepted": Out(1),
                 "kind": Out(3),
+                **({} if initiator.has_reset else {"waits": Out(len(initiator.contexts))}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self.plan
-        granule_bits, contexts = plan.granule_bits, len(self.initiator.contexts)
+        granule_bits = plan.granule_bits
 
         # A request waits in `fields` until it goes on, and in `indices` if it cannot be looked up at once: the window's
         # address comes straight from the port if nobody waits.
         index_layout = data.StructLayout({"granule": plan.window_bits, "context": plan.user_bits})
-        fields_layout = data.StructLayout({"request": layouts.address(plan), "legal": 1, "inside": 1})
+        mark = {} if self.initiator.has_reset else {"mark": MARK}
+        fields_layout = data.StructLayout({"request": layouts.address(plan), "legal": 1, "inside": 1, **mark})
         m.submodules.fields = fields = Queue(fields_layout, WAITING)
         m.submodules.indices = indices = Queue(index_layout, WAITING)
         m.submodules.burst_check = check = BurstCheck(plan)
@@ -97,6 +103,7 @@ class Lookup(wiring.Component):
         inside = Signal()
         arriving = Signal(index_layout)
         index = Signal(index_layout)
+        marks, current = self._tenure(m, fields, taken)
         m.d.comb += [
             self.i.ready.eq(fields.i.ready),
             taken.eq(self.i.valid & self.i.ready),
@@ -107,7 +114,7 @@ class Lookup(wiring.Component):
             check.burst.eq(self.i.payload.burst),
             inside.eq((self.i.payload.addr >> granule_bits) < plan.window_granules),
             # In one piece: Verilator takes a vector of which parts are assigned for a loop.
-            Value.cast(fields.i.payload).eq(Cat(self.i.payload, check.legal, inside)),
+            Value.cast(fields.i.payload).eq(Cat(self.i.payload, check.legal, inside, *marks)),
             fields.o.ready.eq(self.next),
             fields.clear.eq(self.clear),
             arriving.granule.eq(self.i.payload.addr >> granule_bits),
@@ -126,24 +133,44 @@ class Lookup(wiring.Component):
         self._window(m, index, moves)
 
         request = self.request
-        known = Signal()
-        if contexts > 1:
-            m.d.comb += [self.context.eq(request.user), known.eq(request.user < contexts)]
-        else:
-            m.d.comb += known.eq(1)  # AxUSER of a port without contexts is not looked at: context stays 0.
         known_before = fields.o.payload
         m.d.comb += [
+            self.context.eq(self._context(request)),
             request.eq(known_before.request),
             self.slice.eq(self._of_context("slice", self.context)),
             self.request_class.eq(self._of_context("class", self.context)),
+            *([self.piece.eq(self._of_context("piece", self.context))] if plan.piece_bits else ()),
             self.eligible.eq(self._of_context("eligible", self.context)),
-            self.owned.eq(known & self._of_context("owned", self.context)),
+            self.owned.eq(self._known(request) & current & self._of_context("owned", self.context)),
             self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(known_before.legal, WINDOW, BURST))),
             self.accepted.eq(self.owned & known_before.legal & known_before.inside),
         ]
         if plan.slice_outstanding:
             m.d.comb += self.spaced.eq(self._of_context("spaced", self.context))
         return m
+
+    def _tenure(self, m: Module, fields: Queue, taken: Signal) -> tuple[list[Value], Value]:
+        """What to store of a request's tenure, and whether the one that waits first is of its context's owner."""
+        if self.initiator.has_reset:
+            return [], Const(1)
+        m.submodules.tenure = tenure = Tenure(self.plan, self.initiator, WAITING)
+        m.d.comb += [
+            tenure.owned.eq(Cat(getattr(self, f"owned{n}") for n in range(len(self.initiator.contexts)))),
+            tenure.arrives.eq(taken & self._known(self.i.payload)),
+            tenure.arriving_context.eq(self._context(self.i.payload)),
+            tenure.leaves.eq(self.next & self._known(self.request)),
+            tenure.leaving_context.eq(self.context),
+            tenure.leaving.eq(fields.o.payload.mark),
+            self.waits.eq(tenure.waits),
+        ]
+        return [Value.cast(tenure.arriving)], tenure.current
+
+    def _context(self, request: data.View) -> Value:
+        """AxUSER of a port without contexts is not looked at."""
+        return request.user if len(self.initiator.contexts) > 1 else Const(0, self.plan.user_bits)
+
+    def _known(self, request: data.View) -> Value:
+        return self._context(request) < len(self.initiator.contexts)
 
     def _of_context(self, what: str, context: Value) -> Value:
         """What is known of a context: one of its owner members."""

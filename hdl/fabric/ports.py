@@ -10,13 +10,15 @@ from . import layouts
 def owner_members(plan: Plan, initiator: Initiator) -> dict[str, wiring.Member]:
     """Owners of the port's contexts, with their class and whether they have budget.
 
-    If the card limits outstanding requests, also whether they must space their requests.
+    With strict isolation also AxLEN of a full piece of their bursts, see :class:`Splitter`. If the card limits
+    outstanding requests, also whether they must space their requests.
     """
     contexts = range(len(initiator.contexts))
     return {
         **{f"slice{n}": In(plan.slice_bits) for n in contexts},
         **{f"owned{n}": In(1) for n in contexts},
         **{f"class{n}": In(plan.class_bits) for n in contexts},
+        **({f"piece{n}": In(plan.piece_bits) for n in contexts} if plan.piece_bits else {}),
         **{f"eligible{n}": In(1) for n in contexts},
         **({f"spaced{n}": In(1) for n in contexts} if plan.slice_outstanding else {}),
     }

@@ -1,6 +1,6 @@
 """Long bursts become pieces, so that nobody holds a target for longer than a piece takes."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,7 @@ SIZE_BITS = 7
 
 
 class Splitter(wiring.Component):
-    """Splits INCR bursts into pieces of `chunk` beats; everything else is one piece.
+    """Splits INCR bursts into pieces of up to `chunk` beats; everything else is one piece.
 
     Piece 0 starts where the burst does, the others at multiples of the beat's size. An exclusive burst is one piece if
     it has a length that AXI allows it.
@@ -30,6 +30,8 @@ class Splitter(wiring.Component):
         Bits inside 4 KiB of the burst's address.
     length, size, burst, lock : In
         Its AxLEN, AxSIZE, AxBURST, AxLOCK, the same until its last piece has moved on.
+    piece : In(plan.piece_bits)
+        AxLEN of a full piece, all ones from some bit down. What it is for the first piece holds for the whole burst.
     moves : In(1)
         The piece goes on.
     clear : In(1)
@@ -48,6 +50,7 @@ class Splitter(wiring.Component):
                 "size": In(3),
                 "burst": In(2),
                 "lock": In(1),
+                **({"piece": In(plan.piece_bits)} if plan.piece_bits else {}),
                 "moves": In(1),
                 "clear": In(1),
                 "piece_address": Out(BOUNDARY_BITS),
@@ -59,28 +62,36 @@ class Splitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        chunk = self.plan.chunk
+        last: Value = Const(0, 0)
         rest_address = Signal(BOUNDARY_BITS)
         rest_length = Signal(8)
         has_rest = Signal()
         length = Signal(8)
         splits = Signal()
+        if self.plan.piece_bits:
+            last = Signal(self.plan.piece_bits)
+            held = Signal(self.plan.piece_bits)
+            m.d.comb += last.eq(Mux(has_rest, held, self.piece))
+            with m.If(self.moves):
+                m.d.sync += held.eq(last)
+        # Which of the length's bits count whole pieces: comparing takes no carry then.
+        beyond = Cat(length[: len(last)] & ~last, length[len(last) :])
         exclusive = self.lock & (self.length < LONGEST_WHOLE)
         inside = ((1 << self.size) - 1)[:SIZE_BITS]
         aligned = Cat(self.piece_address[:SIZE_BITS] & ~inside, self.piece_address[SIZE_BITS:])
         m.d.comb += [
             self.piece_address.eq(Mux(has_rest, rest_address, self.address)),
             length.eq(Mux(has_rest, rest_length, self.length)),
-            splits.eq((self.burst == Burst.INCR) & (length >= chunk) & ~exclusive),
-            self.piece_length.eq(Mux(splits, chunk - 1, length)),
+            splits.eq((self.burst == Burst.INCR) & beyond.any() & ~exclusive),
+            self.piece_length.eq(Mux(splits, last, length)),
             self.first.eq(~has_rest),
             self.final.eq(~splits),
         ]
         with m.If(self.moves):
             m.d.sync += [
                 has_rest.eq(splits),
-                rest_address.eq(aligned + (chunk << self.size)),
-                rest_length.eq(length - chunk),
+                rest_address.eq(aligned + ((last + 1) << self.size)),
+                rest_length.eq(length - last - 1),
             ]
         with m.If(self.clear):
             m.d.sync += has_rest.eq(0)

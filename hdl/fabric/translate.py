@@ -283,4 +283,4 @@ class Translate(wiring.Component):
             up = self.enters & lookup.owned & (lookup.context == n)
             down = self.done & self.done_owned & (self.done_context == n)
             m.d.sync += outstanding.eq(outstanding + up - down)
-            m.d.comb += self.drained[n].eq(outstanding == 0)
+            m.d.comb += self.drained[n].eq((outstanding == 0) & ~lookup.waits[n])

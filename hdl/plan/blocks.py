@@ -149,12 +149,17 @@ def _slice(plan: Plan) -> list[Register]:
             "Longest time from acceptance to last response since the snapshot before, in cycles modulo 65536.",
         ),
     )
+    halvings: tuple[Field, ...] = ()
+    if plan.piece_bits:
+        doc = f"How often the card's chunk of {plan.chunk} beats is halved for the pieces of the slice's bursts."
+        halvings = (Field("halvings", 8, plan.halving_bits, RW, doc),)
     registers = [
         _register(
             "QOS",
             0x0,
             "Arbitration.",
             Field("class", 0, plan.class_bits, RW, "The higher class goes first."),
+            *halvings,
             stored=True,
         ),
         _register(

@@ -200,6 +200,16 @@ class Plan:
         return self.isolation == "strict"
 
     @property
+    def piece_bits(self) -> int:
+        """Bits of AxLEN of a piece of `chunk` beats: 0 if no burst is split, or every one into single beats."""
+        return (self.chunk - 1).bit_length() if self.strict else 0
+
+    @property
+    def halving_bits(self) -> int:
+        """Bits of how often a slice may halve the chunk."""
+        return self.piece_bits.bit_length()
+
+    @property
     def separate_budgets(self) -> bool:
         """Whether a slice can have a budget of its own for writes."""
         return self.budgets == "separate"

@@ -76,6 +76,7 @@ def check_faults(manifest: dict[str, Any], result: Result) -> None:
             most = sum(one.request.end <= mark["cycle"] for one in denied)
             # Nor is what stood in front of a target, one request in each direction, when that was cut off.
             least = most - 2 * sum(cycle <= mark["cycle"] for cycle in result.reference.cuts)
+            least -= sum(one.request.end <= mark["cycle"] and not one.certain for one in denied)
             most += sum(one.request.cut <= mark["cycle"] for one in open_)
             total = logged + mark["lost"]
             if not least <= total <= most:
@@ -117,10 +118,10 @@ def _expected(
             passed, surely = any(through), all(through) and not one.cut
             denied = one.denied or one.cut
         if passed:
-            count(slices, f"{what}_REQUESTS", 1, surely)
+            count(slices, f"{what}_REQUESTS", 1, surely and one.certain)
             count(slices, f"{what}_BEATS", request.length + 1, surely)
         if denied:
-            count(slices, "DENIALS", 1, not one.cut)
+            count(slices, "DENIALS", 1, one.certain and not one.cut)
         for owner in slices - {NOBODY}:
             place = owner, "LONGEST_LATENCY"
             if one.whole.end == FOREVER:

@@ -31,6 +31,8 @@ class Asked:
         It was answered like one of the denials among them.
     access : Request or None
         The access at a target that it became.
+    certain : bool
+        Its burst was split here, whichever of the chunks held that its slice may have had.
     """
 
     initiator: int
@@ -40,6 +42,7 @@ class Asked:
     denied: bool = False
     access: Request | None = None
     target: int = -1
+    certain: bool = True
 
     @property
     def cut(self) -> bool:
@@ -97,14 +100,15 @@ class Whole:
     pieces: list[Asked] = field(default_factory=list)
 
 
-def split(request: Request, fabric: dict[str, Any]) -> list[Request]:
+def split(request: Request, fabric: dict[str, Any], chunk: int) -> list[Request]:
     """The pieces of a burst on a card with this fabric: the burst itself, unless the card splits it.
 
-    An INCR burst of more than `chunk` beats becomes pieces of `chunk` beats, the last with the rest, unless it is
-    exclusive and has no more than the 16 that AXI allows it. The first begins at the burst's address, the others where
-    a beat begins. A piece of a read ends with its last beat, one of a write with the response to the whole burst.
+    An INCR burst of more than `chunk` beats, those of its slice, becomes pieces of `chunk` beats, the last with the
+    rest, unless it is exclusive and has no more than the 16 that AXI allows it. The first begins at the burst's
+    address, the others where a beat begins. A piece of a read ends with its last beat, one of a write with the response
+    to the whole burst.
     """
-    beats, chunk = request.length + 1, fabric["chunk"]
+    beats = request.length + 1
     exclusive = request.lock and beats <= LONGEST_EXCLUSIVE
     if fabric["isolation"] != "strict" or request.burst != INCR or beats <= chunk or exclusive:
         return [request]

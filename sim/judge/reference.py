@@ -107,7 +107,7 @@ class Reference:
         Cycles in which the counters were copied.
     contracts : dict
         By slice and name (``class``, ``rate``, ``limited``, ``beats``, ``separate``, ``write_rate``, ``write_limited``,
-        ``write_beats``, ``outstanding``): its history.
+        ``write_beats``, ``outstanding``, ``halvings``): its history.
     """
 
     def __init__(self, manifest: dict[str, Any], trace: Trace, findings: Findings) -> None:
@@ -172,7 +172,9 @@ class Reference:
                 self._rights[key, right == "WRITE"].change(access.fields["slices"], access.begin, settled)
             case "slice", index, ("QOS" | "RATE" | "BURST"):
                 for name, value in access.fields.items():
-                    self.contracts[index, name].change(value, access.begin, settled)
+                    # What the meter tells a context reaches it within a rotation.
+                    told = settled + self.fabric["budget_period"] * (name == "halvings")
+                    self.contracts[index, name].change(value, access.begin, told)
             case "slice", index, ("WRITE_RATE" | "WRITE_BURST"):
                 for name, value in access.fields.items():
                     own = name if name == "separate" else f"write_{name}"
@@ -297,6 +299,20 @@ class Reference:
         if key in (REVOKED, self.fabric["key_nobody"]):
             return {False}
         return {bool(rights >> slice_ & 1) for rights in self._rights[key, write].possible(begin, end)}
+
+    def chunks(self, initiator: int, request: Request, begin: int, end: int) -> set[int]:
+        """Beats of the pieces into which a burst may have been split that entered in the cycles `begin` to `end`.
+
+        Those of who owned its context, and of the card as long as nobody did.
+        """
+        chunk: int = self.fabric["chunk"]
+        context = self.context(initiator, request.user)
+        owners = [NOBODY] if context is None else self.owners(context, begin, end)
+        return {
+            chunk >> halvings
+            for owner in owners
+            for halvings in ([0] if owner == NOBODY else self.contracts[owner, "halvings"].possible(begin, end))
+        }
 
     def rights(self, key: int, write: bool, begin: int, end: int) -> list[int]:
         """Bitmaps of the slices that may have had a right on a key."""

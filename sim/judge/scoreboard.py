@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .answers import judge_answer, judge_merged
-from .bursts import DECERR, SLVERR
+from .bursts import BOUNDARY, DECERR, SLVERR
 from .events import Trace
 from .findings import Findings
 from .pieces import Asked, Whole, split
@@ -154,10 +154,39 @@ def _check_slots(manifest: dict[str, Any], result: Result) -> None:
         until[place] = max(until[place], min(access.end, access.cut))
 
 
+def _chunk(
+    reference: Reference, index: int, request: Request, over: int, accesses: list[list[Request]]
+) -> tuple[int, int]:
+    """Beats of the pieces of a burst, and the most that they may have had.
+
+    While its slice's chunk changes, what the targets got tells. If they got nothing of it, it may have been any chunk;
+    where the largest one splits, so do all.
+    """
+    chunks = sorted(reference.chunks(index, request, request.cycle, over))
+    if len(chunks) == 1:
+        return chunks[0], chunks[0]
+    mask = (1 << reference.fabric["source_bits"]) - 1
+    got = {
+        (access.address % BOUNDARY, access.length)
+        for access in (access for at_target in accesses for access in at_target)
+        if access.write == request.write and access.id & mask == index and request.cycle < access.cycle <= over
+    }
+
+    def seen(chunk: int) -> float:
+        pieces = split(request, reference.fabric, chunk)
+        return sum((piece.address % BOUNDARY, piece.length) in got for piece in pieces) / len(pieces)
+
+    best = max(chunks, key=seen)
+    return best, best if seen(best) else chunks[-1]
+
+
 def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Result:
     """Put a run's handshakes together and judge every request's answer and delivery."""
     reference = Reference(manifest, trace, findings)
     result = Result(trace, reference, findings)
+    for port in manifest["targets"]:
+        accesses = reads(trace, port["name"], findings, "delivery") + writes(trace, port["name"], findings, "delivery")
+        result.accesses.append(sorted(accesses, key=lambda access: access.cycle))
     for index, port in enumerate(manifest["initiators"]):
         for collected in (reads, writes):
             for request in collected(trace, port["name"], findings, "responses"):
@@ -165,10 +194,13 @@ def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Resul
                 result.wholes.append(whole)
                 if request.end == request.cut == FOREVER:
                     findings.add("responses", trace.cycles, f"no complete response to the {request}")
-                for piece in split(request, manifest["fabric"]):
+                over = min(request.end, request.cut, trace.cycles)
+                chunk, most = _chunk(reference, index, request, over, result.accesses)
+                for piece in split(request, manifest["fabric"], chunk):
                     over = min(piece.end, piece.cut, trace.cycles)
                     outcomes = reference.outcomes(index, piece, piece.cycle, over, request)
-                    whole.pieces.append(Asked(index, piece, request, outcomes))
+                    certain = piece.piece * chunk % most == 0
+                    whole.pieces.append(Asked(index, piece, request, outcomes, certain=certain))
     result.wholes.sort(key=lambda whole: whole.request.cycle)
     result.asked = [piece for whole in result.wholes for piece in whole.pieces]
     for one in result.asked:
@@ -177,10 +209,7 @@ def collect(manifest: dict[str, Any], trace: Trace, findings: Findings) -> Resul
     scrubber = len(manifest["initiators"])
     matcher = _Matcher(result.asked, len(manifest["targets"]), manifest["fabric"]["source_bits"])
     for index, port in enumerate(manifest["targets"]):
-        accesses = reads(trace, port["name"], findings, "delivery") + writes(trace, port["name"], findings, "delivery")
-        accesses.sort(key=lambda access: access.cycle)
-        result.accesses.append(accesses)
-        for access in accesses:
+        for access in result.accesses[index]:
             if access.id == scrubber and access.write:
                 continue
             match = matcher.match(index, access, findings)

@@ -142,17 +142,23 @@ def move_memory(setting: Setting, giver: str, taker: str) -> Answer:
 
 
 def other_contract(setting: Setting, name: str) -> Answer | None:
-    """The first other contract that the RAM admits: half the bandwidth, and the highest or the lowest class."""
+    """The first other contract that the RAM admits: half the bandwidth and chunk, the highest or lowest class."""
     fabric = setting.description.fabric
     present = setting.manager.definition(name)
     full = present.qos.limit or fabric.data_bytes * fabric.clock
-    common = {"limit": full // 2, "read_limit": None, "write_limit": None}
+    common = {"limit": full // 2, "read_limit": None, "write_limit": None, "chunk": _pieces(setting)}
     for level in (fabric.classes - 1, 0, present.qos.class_):
         qos = present.qos.model_copy(update={"class_": level, **common})
         answer = setting.manager.apply(present.model_copy(update={"qos": qos}))
         if answer.ok:
             return answer
     return None
+
+
+def _pieces(setting: Setting) -> int | None:
+    """Half the card's chunk, in bytes, if it splits bursts at all and has such pieces."""
+    fabric = setting.description.fabric
+    return fabric.chunk * fabric.data_bytes // 2 if fabric.isolation == "strict" and fabric.chunk > 1 else None
 
 
 def moved_granules(setting: Setting) -> int:
@@ -176,7 +182,10 @@ def growth(setting: Setting, name: str) -> Answer:
 
 def newcomer(setting: Setting, gone: Slice) -> SliceDefinition:
     """A new slice on the ports, and in a part of the memory, of the one that has gone."""
-    content: dict[str, object] = {"slice": NEWCOMER, "tenant": NEWCOMER, "contexts": gone.contexts, "cores": gone.cores}
+    content: dict[str, object] = {
+        "slice": NEWCOMER, "tenant": NEWCOMER, "contexts": gone.contexts, "cores": gone.cores,
+        "qos": {"chunk": _pieces(setting)},
+    }  # fmt: skip
     if gone.regions:
         target = gone.regions[0].extents[0].target
         size = min(moved_granules(setting), gone.regions[0].granules) * setting.description.fabric.granule

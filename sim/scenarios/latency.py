@@ -21,7 +21,7 @@ LONGEST, SHORTER = 256, 2
 
 
 async def run(setting: Setting) -> None:
-    """The others have the same class, a lower one, a higher one; reads, then writes."""
+    """The others have the same class, a lower one, a higher one, or its pieces are single beats; reads, then writes."""
     card, fabric = setting.card, setting.description.fabric
     rivals = [f"rival{number}" for number in range(MOST_RIVALS)]
     wanted: list[Any] = []
@@ -34,11 +34,13 @@ async def run(setting: Setting) -> None:
         return await card.quiet()
     for definition in wanted:
         await setting.create(definition)
-    steps = {"others have the same class": (0, 0)}
+    steps: dict[str, tuple[dict[str, int], int]] = {"others have the same class": ({}, 0)}
     if fabric.classes > 1:
-        steps |= {"others have a lower class": (1, 0), "others have a higher class": (0, 1)}
+        steps |= {"others have a lower class": ({"class": 1}, 0), "others have a higher class": ({}, 1)}
+    if fabric.isolation == "strict":
+        steps["its pieces are single beats"] = {"chunk": fabric.data_bytes}, 0
     for title, (own, other) in steps.items():
-        await setting.contract(VICTIM, {"class": own})
+        await setting.contract(VICTIM, own)
         for name in rivals:
             await setting.contract(name, {"class": other})
         loads = list(_press(setting, rivals))

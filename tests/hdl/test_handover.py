@@ -1,6 +1,7 @@
 """G3, G4: a context changes slice only after everything of it is answered, and nobody else's changes."""
 
 from hdl.control.handover import Handover
+from hdl.control.token_buckets import SETTLING
 from hdl.plan.blocks import HANDOVER_PHASES
 
 from .harness import board, simulate
@@ -52,6 +53,12 @@ def test_host_context_waits_for_its_drain_and_leaves_the_others_alone():
         assert _owners(ctx, engine, 4)[2] == (0, 5), "denied while it changes hands"
         assert ctx.get(engine.charged2) == 1, "what it had sent is still charged to its old slice"
         ctx.set(engine.drained, 0b1111)
+        told = 0
+        while _owners(ctx, engine, 4)[2] != (1, 3):
+            told += _owners(ctx, engine, 4)[2] == (0, 3)
+            assert not (told and ctx.get(engine.charged2)), "the new slice is charged for what the old one did"
+            await ctx.tick()
+        assert told > plan.meter_period + SETTLING, "owned before the meter has told what its contract is"
         await _until_idle(ctx, engine)
         assert _owners(ctx, engine, 4)[2] == (1, 3)
 

@@ -1,6 +1,11 @@
 """G1, G5, G6 at the ingress: closed without an owner, held by the budget, and a hand-over that always drains."""
 
+from dataclasses import replace
+
+import pytest
+
 from hdl.fabric.ingress_read import IngressRead
+from hdl.fabric.ingress_strict import StrictIngress
 from hdl.fabric.ingress_write import IngressWrite
 
 from .harness import board, simulate
@@ -9,10 +14,12 @@ DECERR = 3
 
 
 async def _fill(ctx, ingress):
-    """Window granule 0 leads to granule 0 of target 0; the sweep after reset is awaited."""
+    """Window granule 0 of all contexts leads to granule 0 of target 0; the sweep after reset is awaited."""
     ctx.set(ingress.fill_entry, {"readable": 1, "writable": 1, "target": 1, "granule": 0})
     ctx.set(ingress.fill_enable, 1)
-    await ctx.tick()
+    for context in range(len(ingress.initiator.contexts)):
+        ctx.set(ingress.fill_context, context)
+        await ctx.tick()
     ctx.set(ingress.fill_enable, 0)
     await ctx.tick().repeat(1 << ingress.plan.id_width)
 
@@ -86,6 +93,59 @@ def test_no_budget_holds_a_request_and_a_hand_over_lets_it_drain():
         assert await _answer(ctx, ingress)
         await ctx.tick().repeat(3)
         assert ctx.get(ingress.drained) & 1
+
+    simulate(ingress, bench)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_a_context_sent_before_a_hand_over_is_denied(strict, again):
+    """It is not taken for its new owner's, however long it stood at the port behind another context's requests."""
+    plan = replace(board("mini"), outstanding=16, isolation="strict" if strict else "basic")
+    ingress = StrictIngress(plan, plan.initiators[0], write=False) if strict else IngressRead(plan, plan.initiators[0])
+    in_front = 3 if strict else 6
+    denied = 0
+
+    async def hand_over(ctx, slice_):
+        ctx.set(ingress.owned0, 0)
+        await ctx.tick().repeat(plan.reset_cycles)
+        drained = ctx.get(ingress.drained) & 1
+        if drained:
+            ctx.set(ingress.slice0, slice_)
+            ctx.set(ingress.owned0, 1)
+            await ctx.tick()
+        return drained
+
+    async def bench(ctx):
+        nonlocal denied
+        await _fill(ctx, ingress)
+        ctx.set(ingress.owned0, 1)
+        ctx.set(ingress.owned1, 1)
+        ctx.set(ingress.eligible0, 1)
+        accepted = 0
+        ctx.set(ingress.address.valid, 1)
+        while ctx.get(ingress.address.ready):  # context 1 has no budget and stands in front
+            user = int(accepted < in_front)
+            ctx.set(ingress.address.payload, {"id": user, "size": 2, "burst": 1, "user": user})
+            accepted += 1
+            await ctx.tick()
+        ctx.set(ingress.address.valid, 0)
+        assert accepted > in_front
+        assert await hand_over(ctx, 1), "a hand-over waits for another context's budget"
+        if again:
+            assert not await hand_over(ctx, 2), "a request may be taken for that of the owner after the next"
+        ctx.set(ingress.eligible1, 1)
+        ctx.set(ingress.o.ready, 1)
+        if not strict:
+            ctx.set(ingress.request_ready, 1)
+        for _ in range(100):
+            sent = ctx.get(ingress.request_valid)
+            assert not sent or ctx.get(ingress.asking).slice == 0, "sent for the new owner"
+            fault = ctx.get(ingress.fault)
+            denied += ctx.get(ingress.fault_valid) and not fault.owned and fault.context == 0
+            await ctx.tick()
+        assert denied == accepted - in_front
+        assert await hand_over(ctx, 2)
 
     simulate(ingress, bench)
 

@@ -99,6 +99,8 @@ def test_random_bursts(write, gives, room):
         offer = None
         for cycle in range(2500):
             busy = cycle < 2000
+            if cycle % 100 == 0:
+                ctx.set(ingress.piece0, plan.chunk - 1 >> cycle // 100 % 4)
             if offer is None and busy and generator.random() < 0.7:
                 denied = generator.random() < 0.3
                 offer = _burst(generator, generator.randrange(4), denied), denied

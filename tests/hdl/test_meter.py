@@ -279,7 +279,7 @@ def test_longest_latency_starts_anew():
     simulate(meter, bench)
 
 
-def test_contexts_learn_class_and_budget_of_their_slice():
+def test_contexts_learn_class_pieces_and_budget_of_their_slice():
     """A slice in debt does not hold up another one; without limit a slice is always eligible; burst 0 stops a slice."""
     plan = board("quad")
     meter = Meter(plan)
@@ -287,38 +287,39 @@ def test_contexts_learn_class_and_budget_of_their_slice():
 
     async def bench(ctx):
         def contracts():
-            """(eligible, class) of each slice; all contexts of a slice must agree."""
+            """(eligible, class, AxLEN of a piece) of each slice; all contexts of a slice must agree."""
             result = [set() for _ in range(4)]
             for context, slice_ in owner.items():
-                result[slice_].add((eligible(ctx, meter, context), ctx.get(getattr(meter, f"class{context}"))))
+                told = (ctx.get(getattr(meter, f"{what}{context}")) for what in ("class", "piece"))
+                result[slice_].add((eligible(ctx, meter, context), *told))
             assert all(len(values) == 1 for values in result), result
             return [values.pop() for values in result]
 
-        await set_contract(ctx, meter, 0, rate=256, burst=16, qos=3)
+        await set_contract(ctx, meter, 0, rate=256, burst=16, qos=0x103)
         await set_contract(ctx, meter, 1, rate=0, burst=0, limited=0, qos=1)
-        await set_contract(ctx, meter, 2, rate=1 << 20, burst=0, qos=2)
-        await set_contract(ctx, meter, 3, rate=0xFFFFFF, burst=0xFFFF, qos=0)
+        await set_contract(ctx, meter, 2, rate=1 << 20, burst=0, qos=0x302)
+        await set_contract(ctx, meter, 3, rate=0xFFFFFF, burst=0xFFFF, qos=0x200)
         await start(ctx, meter, owner)
         await ctx.tick().repeat(20 * plan.meter_period)
-        assert contracts() == [(1, 3), (1, 1), (0, 2), (1, 0)]
+        assert contracts() == [(1, 3, 3), (1, 1, 7), (0, 2, 0), (1, 0, 1)]
         for _ in range(10 * plan.meter_period):
             for i in range(len(plan.initiators)):
                 events = {"sent": 1, "sent_through": 1, "sent_length": 255, "sent_context": i % 4}
                 ctx.set(getattr(meter, f"read{i}"), events if plan.initiators[i].contexts[-1].index % 4 < 2 else {})
             await ctx.tick()
-        assert contracts()[1:] == [(1, 1), (0, 2), (1, 0)]
+        assert contracts()[1:] == [(1, 1, 7), (0, 2, 0), (1, 0, 1)]
         for i in range(len(plan.initiators)):
             ctx.set(getattr(meter, f"read{i}"), {})
         await ctx.tick().repeat(3 * plan.meter_period)
-        assert contracts() == [(0, 3), (1, 1), (0, 2), (1, 0)]
+        assert contracts() == [(0, 3, 3), (1, 1, 7), (0, 2, 0), (1, 0, 1)]
         # Slice 1 owes nothing for what it sent without a limit, when it gets one; a class changes within a rotation.
-        await set_contract(ctx, meter, 1, rate=1, burst=9, qos=0)
+        await set_contract(ctx, meter, 1, rate=1, burst=9, qos=0x300)
         await ctx.tick().repeat(plan.meter_period + SETTLING)
-        assert contracts() == [(0, 3), (1, 0), (0, 2), (1, 0)]
+        assert contracts() == [(0, 3, 3), (1, 0, 0), (0, 2, 0), (1, 0, 1)]
         # Slice 0 comes back when its limit is lifted.
-        await set_contract(ctx, meter, 0, rate=256, burst=16, limited=0, qos=3)
+        await set_contract(ctx, meter, 0, rate=256, burst=16, limited=0, qos=0x103)
         await ctx.tick().repeat(2 * plan.meter_period + SETTLING)
-        assert contracts() == [(1, 3), (1, 0), (0, 2), (1, 0)]
+        assert contracts() == [(1, 3, 3), (1, 0, 0), (0, 2, 0), (1, 0, 1)]
 
     simulate(meter, bench)
 

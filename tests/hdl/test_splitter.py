@@ -32,9 +32,14 @@ def pieces_of(address, length, size, burst, lock, chunk):
 
 @pytest.mark.parametrize("chunk", [1, 4, 8, 16])
 def test_pieces(chunk):
-    splitter = Splitter(replace(board("quad"), chunk=chunk))
+    plan = replace(board("quad"), chunk=chunk)
+    splitter = Splitter(plan)
     generator = random.Random(chunk)
     split = 0
+
+    def given_piece(ctx, beats):
+        if plan.piece_bits:
+            ctx.set(splitter.piece, beats - 1)
 
     async def bench(ctx):
         nonlocal split
@@ -47,9 +52,11 @@ def test_pieces(chunk):
                 "burst": generator.choice((Burst.FIXED, Burst.INCR, Burst.INCR, Burst.WRAP)),
                 "lock": int(generator.random() < 0.2),
             }
+            own = chunk >> generator.randrange(plan.piece_bits + 1)
+            given_piece(ctx, own)
             for name, value in given.items():
                 ctx.set(getattr(splitter, name), value)
-            expected = pieces_of(**given, chunk=chunk)
+            expected = pieces_of(**given, chunk=own)
             split += len(expected) > 1
             for piece in expected:
                 while generator.random() < 0.3:  # it stands while it does not move
@@ -60,6 +67,7 @@ def test_pieces(chunk):
                 ctx.set(splitter.moves, 1)
                 await ctx.tick()
                 ctx.set(splitter.moves, 0)
+                given_piece(ctx, chunk >> generator.randrange(plan.piece_bits + 1))  # means nothing till the next
 
     simulate(splitter, bench)
     assert split > 50
@@ -69,6 +77,7 @@ def test_what_is_left_is_dropped():
     splitter = Splitter(board("quad"))
 
     async def bench(ctx):
+        ctx.set(splitter.piece, 7)
         ctx.set(splitter.burst, Burst.INCR)
         ctx.set(splitter.length, 255)
         ctx.set(splitter.moves, 1)

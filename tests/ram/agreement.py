@@ -45,7 +45,9 @@ def check_agreement(fake: FakeCard, card: Card, inventory: Inventory) -> None:
             timed = sum(1 << owner.index for owner, where, _ in turns if where == index)
             assert fake.registers["target", index, "TIMED"] == timed
     for owner in inventory.slices:
-        assert fake.registers["slice", owner.index, "QOS"] == owner.qos.class_
+        chunk = owner.qos.chunk // card.fabric.data_bytes if owner.qos.chunk else card.fabric.chunk
+        level, halvings = (fake.registers["slice", owner.index, "QOS"] >> lsb & 0xFF for lsb in (0, 8))
+        assert (level, chunk << halvings) == (owner.qos.class_, card.fabric.chunk)
         for core in owner.cores:
             initiator = card.context[core].initiator
             low, high = (fake.registers["initiator", initiator, name] for name in ("BOOT_LOW", "BOOT_HIGH"))

@@ -259,6 +259,17 @@ def test_a_limit_of_outstanding_requests_comes_and_goes(quad: Card) -> None:
         assert fake.registers["slice", 1, "OUTSTANDING"] == (limit or 0)
 
 
+def test_pieces_come_and_go(quad: Card) -> None:
+    """They share a register with the class, which stays; the card's chunk is what it has after reset."""
+    manager, fake = running(quad)
+    db = manager.definition("db")
+    for chunk, halvings in ((8, 3), (64, 0), (32, 1), (None, 0)):
+        qos = db.qos.model_copy(update={"chunk": chunk})
+        order = writes(settle(manager, fake, manager.apply(db.model_copy(update={"qos": qos}))))
+        assert order == ["slice.slice1.QOS", "identity.GENERATION"]
+        assert fake.registers["slice", 1, "QOS"] == halvings << 8 | db.qos.class_
+
+
 def test_nothing_to_do_is_no_operation(quad: Card) -> None:
     """Not even GENERATION is written when the card need not change; a tenant's name is the RAM's business."""
     manager, fake = running(quad)

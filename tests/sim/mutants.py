@@ -209,6 +209,7 @@ STRICT_MUTANTS = (
     ),
     Mutant("error of a piece is lost", "collect", _assign("merged"), "own", ("revocation",), ("denials",)),
     Mutant("pieces at one address", "splitter", _assign("piece_address"), "address", ("bring_up",), ("isolation",)),
+    Mutant("pieces of the card's chunk", "splitter", _assign("last"), "-1", ("hitless",), ("isolation",)),
     Mutant(
         "writes go by the budget of reads",
         "meter",

@@ -32,6 +32,8 @@ class Synthetic:
         Events by (port, channel); a test changes them to plant a fault.
     cycle : int
         Now.
+    chunk : int
+        Beats into which bursts are split now.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Synthetic:
         self.targets = {port["name"]: port for port in self.manifest["targets"]}
         self.events: dict[tuple[str, str], list[tuple[int, ...]]] = defaultdict(list)
         self.marks: list[dict[str, Any]] = []
+        self.chunk: int = self.fabric["chunk"]
         self.cycle = 0
         self.scrub_beats: int = self.fabric["scrub_beats"]
         self.owner: dict[tuple[str, int], int] = {}
@@ -199,7 +202,7 @@ class Synthetic:
 
     def _pieces(self, address: int, beats: int, burst: int, lock: int) -> list[tuple[int, int, int]]:
         """Address, first beat and number of beats of each piece; a burst that is not split is one."""
-        chunk = self.fabric["chunk"]
+        chunk = self.chunk
         if self.fabric["isolation"] != "strict" or burst != INCR or lock or beats <= chunk:
             return [(address, 0, beats)]
         firsts = range(0, beats, chunk)

@@ -1,5 +1,6 @@
 """Split bursts: the judge is silent about right ones, and names each fault planted in one by the right check."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +19,12 @@ WORDS = list(range(0x101, 0x10B))
 """Ten beats: pieces of four, four and two."""
 
 
-def story() -> Synthetic:
-    """Bursts of each kind, on a card that splits them; a rekey takes a granule from under two of them."""
+def story(*, chunk: int = CHUNK // 2) -> Synthetic:
+    """Bursts of each kind, on a card that splits them; a rekey takes a granule from under two of them.
+
+    At the end the host's slice gets pieces of half as many beats. The card takes notice at once or somewhat later, and
+    splits into pieces of `chunk` beats from then on.
+    """
     card = Synthetic(chunk=CHUNK)
     card.boot()
     for write in (False, True):
@@ -58,6 +63,14 @@ def story() -> Synthetic:
     card.rekey("bank", 1, 1, 2)
     card.access("core", False, 0x1000, 6)  # zeros
     card.access("host", False, 0x1000, 6)  # lost
+    card.put("slice", "QOS", 0, halvings=1)
+    card.access("host", False, 0x0300, 6)
+    card.access("host", False, 0x5000, 6)
+    card.chunk = chunk
+    card.access("host", False, 0x5000, 6)
+    card.access("host", True, 0x0320, [5] * 6)
+    card.cycle += 100
+    card.access("host", False, 0x0320, 6)
     card.finish()
     return card
 
@@ -74,12 +87,13 @@ def test_right_run_is_green(tmp_path: Path) -> None:
     judgement = judge(story(), tmp_path)
     assert {verdict.check: verdict.detail for verdict in judgement.verdicts if not verdict.passed} == {}
     result = judgement.results["run"]
-    assert len(result.wholes) == 24
+    assert len(result.wholes) == 29
     pieces = [(len(whole.pieces), sum(piece.denied for piece in whole.pieces)) for whole in result.wholes]
     assert pieces[:4] == [(2, 2)] * 4
     assert pieces[4:] == [
         (3, 0), (3, 0), (1, 0), (1, 0), (2, 0), (2, 0), (2, 0), *[(1, 0)] * 3,
         *[(2, 2)] * 5, (1, 1), *[(3, 2)] * 2, (2, 0), (2, 2),
+        (2, 0), (3, 3), (3, 3), (3, 0), (3, 0),
     ]  # fmt: skip
     rights = [access.id & 3 for accesses in result.accesses for access in accesses]
     assert set(rights) == {HOST, CORE, SCRUBBER}
@@ -339,6 +353,14 @@ PLANTED: list[tuple[Callable[[Synthetic], None], set[str]]] = [
 ]
 
 
+def test_pieces_as_before_are_found(tmp_path: Path) -> None:
+    """A slice has another chunk, and its bursts go on in pieces of the old one."""
+    judgement = judge(story(chunk=CHUNK), tmp_path)
+    red = {verdict.check: verdict.detail for verdict in judgement.verdicts if not verdict.passed}
+    assert {"delivery", "isolation"} <= red.keys(), red
+    assert all(re.search("0x3[23]", text) for text in (*red["delivery"], *red["isolation"]))
+
+
 @pytest.mark.parametrize(("plant", "checks"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
 def test_planted_fault_is_found(plant: Callable[[Synthetic], None], checks: set[str], tmp_path: Path) -> None:
     """A run that is right but for one fault in a split burst is red in the check that is about it."""
@@ -349,7 +371,7 @@ def test_planted_fault_is_found(plant: Callable[[Synthetic], None], checks: set[
     assert checks <= red.keys(), red
 
 
-FABRIC = {"isolation": "strict", "chunk": CHUNK, "address_width": 16}
+FABRIC = {"isolation": "strict"}
 
 
 def burst(address: int, beats: int, kind: int = INCR, lock: int = 0, *, write: bool = False) -> Request:
@@ -366,11 +388,11 @@ def burst(address: int, beats: int, kind: int = INCR, lock: int = 0, *, write: b
 
 def test_pieces_of_an_unaligned_burst() -> None:
     """The first piece begins where the burst does, each other where a beat begins; each has its own beats."""
-    pieces = split(burst(0x1003, 10, write=True), FABRIC)
+    pieces = split(burst(0x1003, 10, write=True), FABRIC, CHUNK)
     assert [(piece.address, piece.length + 1) for piece in pieces] == [(0x1003, 4), (0x1010, 4), (0x1020, 2)]
     assert [[word for word, _ in piece.beats] for piece in pieces] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert [piece.end for piece in pieces] == [200] * 3
-    pieces = split(burst(0xFFF0, 6), FABRIC)
+    pieces = split(burst(0xFFF0, 6), FABRIC, CHUNK)
     assert [piece.address for piece in pieces] == [0xFFF0, 0xF000], "an illegal burst wraps inside its 4 KiB"
     assert [piece.end for piece in pieces] == [103, 105]
 
@@ -380,7 +402,7 @@ def test_a_cut_read_has_complete_pieces() -> None:
     whole = burst(0x1000, 10)
     whole.data, whole.responses, whole.response_cycles = whole.data[:5], [0] * 5, whole.response_cycles[:5]
     whole.end, whole.cut = FOREVER, 110
-    assert [(piece.end, piece.cut) for piece in split(whole, FABRIC)] == [(103, FOREVER), *[(FOREVER, 110)] * 2]
+    assert [(piece.end, piece.cut) for piece in split(whole, FABRIC, CHUNK)] == [(103, FOREVER), *[(FOREVER, 110)] * 2]
 
 
 @pytest.mark.parametrize(
@@ -397,4 +419,4 @@ def test_a_cut_read_has_complete_pieces() -> None:
 )
 def test_what_is_not_split(whole: Request, fabric: dict[str, object]) -> None:
     """It is its own only piece."""
-    assert split(whole, fabric)[0] is whole
+    assert split(whole, fabric, CHUNK)[0] is whole
