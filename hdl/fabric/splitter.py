@@ -62,20 +62,21 @@ class Splitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        last: Value = Const(0, 0)
         rest_address = Signal(BOUNDARY_BITS)
         rest_length = Signal(8)
         has_rest = Signal()
         length = Signal(8)
         splits = Signal()
-        if self.plan.piece_bits:
-            last = Signal(self.plan.piece_bits)
-            held = Signal(self.plan.piece_bits)
+        last: Value = Const(0)
+        beyond: Value = length
+        if bits := self.plan.piece_bits:
+            last = Signal(bits)
+            held = Signal(bits)
             m.d.comb += last.eq(Mux(has_rest, held, self.piece))
             with m.If(self.moves):
                 m.d.sync += held.eq(last)
-        # Which of the length's bits count whole pieces: comparing takes no carry then.
-        beyond = Cat(length[: len(last)] & ~last, length[len(last) :])
+            # Which of the length's bits count whole pieces: comparing takes no carry then.
+            beyond = Cat(length[:bits] & ~last, length[bits:])
         exclusive = self.lock & (self.length < LONGEST_WHOLE)
         inside = ((1 << self.size) - 1)[:SIZE_BITS]
         aligned = Cat(self.piece_address[:SIZE_BITS] & ~inside, self.piece_address[SIZE_BITS:])
