@@ -187,7 +187,11 @@ class Card(wiring.Component):
                     m.d.comb += getattr(control, f"{what}{n}").eq(getattr(handover, f"{what}{n}"))
                 for what in ("class", *(("piece",) if plan.piece_bits else ())):
                     m.d.comb += getattr(control, f"{what}{n}").eq(getattr(meter, f"{what}{context.index}"))
-                told = ("read_eligible", "write_eligible", *(("spaced",) if plan.slice_outstanding else ()))
+                several = len(port.contexts) > 1
+                for what in ("read_eligible", "write_eligible"):
+                    source = meter if several else self.budgets  # several are asked for the rest when they are sent
+                    m.d.comb += getattr(control, f"{what}{n}").eq(getattr(source, f"{what}{context.index}"))
+                told = ("spaced", *(("room",) if several else ())) if plan.slice_outstanding else ()
                 for what in told:
                     m.d.comb += getattr(control, f"{what}{n}").eq(getattr(self.budgets, f"{what}{context.index}"))
 

@@ -45,8 +45,8 @@ class Outstanding(wiring.Component):
         Requests that slice s may have outstanding; 0 is no limit.
     read_eligible{c}, write_eligible{c} : Out(1)
         It has tokens, and fewer requests outstanding than its limit. Registered, so a budget is seen a cycle later.
-    spaced{c} : Out(1)
-        It is near its limit. Registered.
+    spaced{c}, room{c} : Out(1)
+        It is near its limit, and it is below it. Registered.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -56,7 +56,7 @@ class Outstanding(wiring.Component):
         for initiator in plan.initiators:
             members |= {f"read{initiator.index}": In(events), f"write{initiator.index}": In(events)}
         for c in range(len(plan.contexts)):
-            members |= {f"owner_slice{c}": In(plan.slice_bits), f"spaced{c}": Out(1)}
+            members |= {f"owner_slice{c}": In(plan.slice_bits), f"spaced{c}": Out(1), f"room{c}": Out(1)}
             for plane in ("read", "write"):
                 members |= {f"{plane}_budget{c}": In(1), f"{plane}_eligible{c}": Out(1)}
         super().__init__({**members, **{f"limit{s}": In(count_bits(plan)) for s in range(plan.slices)}})
@@ -86,6 +86,7 @@ class Outstanding(wiring.Component):
             owner = getattr(self, f"owner_slice{c}")
             has_room = ~full.bit_select(owner, 1)
             m.d.sync += [
+                getattr(self, f"room{c}").eq(has_room),
                 getattr(self, f"spaced{c}").eq(close.bit_select(owner, 1)),
                 *(
                     getattr(self, f"{plane}_eligible{c}").eq(getattr(self, f"{plane}_budget{c}") & has_room)

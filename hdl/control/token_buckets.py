@@ -24,11 +24,11 @@ def token_bits(plan: Plan) -> int:
     """Bits of a signed count that holds a full bucket and the deepest debt.
 
     A debt comes from requests that passed before their predecessors' charge was seen: at most one in each plane of each
-    port in each cycle, for less than two rotations and `SETTLING` cycles; and a hand-over lets a few more requests
-    drain without looking at the budget.
+    port in each cycle, for less than two rotations and `SETTLING` cycles; and a few more that had passed the check of
+    the budget and not been sent, or that a hand-over lets go without one.
     """
-    drained = 16
-    debt = len(plan.initiators) * 2 * (MOST_LENGTH + 1) * (2 * plan.meter_period + SETTLING + drained)
+    unchecked = 16
+    debt = len(plan.initiators) * 2 * (MOST_LENGTH + 1) * (2 * plan.meter_period + SETTLING + unchecked)
     refilled = (1 << BURST_BITS + FRACTION_BITS) + (1 << RATE_BITS)
     return 1 + max(debt << FRACTION_BITS, refilled).bit_length()
 

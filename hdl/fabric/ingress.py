@@ -10,7 +10,8 @@ from ..plan.plan import Initiator, Plan
 from . import layouts
 from .collect import answer_layout
 from .deliver import Deliver
-from .ports import fill_members, ingress_members, owner_members, pass_members
+from .entry import Entry, connect_entry
+from .ports import fill_members, ingress_members, pass_members, sender_members
 from .return_queue import way_back
 from .translate import Translate
 
@@ -60,22 +61,28 @@ class Ingress(wiring.Component):
         m = Module()
         plan = self.plan
         m.submodules.translate = translate = Translate(plan, self.initiator, write=self.write)
-        pass_members(m, self, translate, {**owner_members(plan, self.initiator), **fill_members(plan)})
+        m.submodules.entry = entry = Entry(plan, self.initiator, write=self.write)
+        pass_members(m, self, translate, {**sender_members(plan, self.initiator), **fill_members(plan)})
+        drained = connect_entry(m, self, entry, translate.i)
+        if not self.initiator.has_reset:
+            m.d.comb += [
+                entry.leaves.eq(translate.enters),
+                entry.leaving_context.eq(translate.entering_context),
+                entry.leaving.eq(translate.mark),
+                translate.current.eq(entry.current),
+            ]
         m.d.comb += [
-            translate.i.payload.eq(self.address.payload),
-            translate.i.valid.eq(self.address.valid & ~self.isolate),
-            self.address.ready.eq(translate.i.ready & ~self.isolate),
             translate.clear.eq(self.isolate),
             self.asking.eq(translate.asking),
             self.request_class.eq(translate.head["class"]),
             self.rest.eq(translate.rest),
             self.note.eq(translate.note),
-            self.drained.eq(translate.drained),
+            self.drained.eq(translate.drained & drained),
         ]
         begins = Signal()
         denied_here = Signal()
         stalled = Signal()
-        self._send(m, translate, begins, denied_here, stalled)
+        self._send(m, entry, translate, begins, denied_here, stalled)
         m.d.comb += translate.begins.eq(begins)
 
         # All accounts are a cycle late, as is what they are about.
@@ -105,12 +112,14 @@ class Ingress(wiring.Component):
             events.sent_context.eq(note.context),
             events.sent_length.eq(note.length),
             events.sent_ticket.eq(Cat(note.sequence, note.id)),
-            events.stalled.eq(was_stalled),
-            events.stalled_context.eq(note.context),
+            events.stalled.eq(was_stalled | entry.stands),
+            events.stalled_context.eq(Mux(was_stalled, note.context, entry.standing_context)),
         ]
         return m
 
-    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal) -> None:
+    def _send(
+        self, m: Module, entry: Entry, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal
+    ) -> None:
         """Drive `request_valid`, `translate.leave`; say when a request begins to leave, is denied whole, is held up."""
         raise NotImplementedError
 

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Signal
 
 from ..plan.plan import Initiator, Plan
+from .entry import Entry
 from .ingress import Ingress
 from .translate import Translate
 
@@ -13,7 +14,9 @@ class IngressRead(Ingress):
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
         super().__init__(plan, initiator, write=False)
 
-    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal) -> None:
+    def _send(
+        self, m: Module, entry: Entry, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal
+    ) -> None:
         m.d.comb += [
             self.request_valid.eq(translate.ask),
             begins.eq(self.request_ready.any() | translate.deny),

@@ -1,17 +1,18 @@
 """Where requests enter the fabric with strict isolation: each with a slot, straight into its virtual queue."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..plan.plan import SEEN, Initiator, Plan
 from . import layouts
 from .collect import Collect, answer_layout
+from .entry import Entry, connect_entry
 from .lookup import Lookup
-from .ports import fill_members, ingress_members, owner_members, pass_members
+from .ports import fill_members, ingress_members, pass_members, sender_members
 from .slots import Slots
 from .splitter import BOUNDARY_BITS, Splitter
-from .steer import Steer, write_layout
+from .steer import Steer
 
 PICKED = ("picked", "picked_slot", "picked_id")
 FREED = ("freed", "freed_slot")
@@ -39,7 +40,7 @@ class StrictIngress(wiring.Component):
         Broadcast to all targets, with the class of the request's slice.
     request_valid : Out(targets)
         One-hot or zero: it goes to this target.
-    w : stream of write_layout; beat, beat_valid, beat_ready
+    w : stream of layouts.write_data; beat, beat_valid, beat_ready
         Writes only. See :class:`Steer`.
     lane{t} : In(layouts.lane)
         From target t.
@@ -50,7 +51,7 @@ class StrictIngress(wiring.Component):
         self.plan, self.initiator, self.write = plan, initiator, write
         targets = len(plan.targets)
         beats: dict[str, wiring.Member] = {
-            "w": In(stream.Signature(write_layout(plan))),
+            "w": In(stream.Signature(layouts.write_data(plan))),
             "beat": Out(layouts.write_beat(plan)),
             "beat_valid": Out(targets),
             "beat_ready": In(targets),
@@ -79,11 +80,17 @@ class StrictIngress(wiring.Component):
         arriving, asking, rest = lookup.request, self.asking, self.rest
         enters = Signal()
         target = Signal(len(plan.targets))
-        pass_members(m, self, lookup, {**owner_members(plan, self.initiator), **fill_members(plan)})
+        m.submodules.entry = entry = Entry(plan, self.initiator, write=self.write)
+        pass_members(m, self, lookup, {**sender_members(plan, self.initiator), **fill_members(plan)})
+        drained = connect_entry(m, self, entry, lookup.i)
+        if not self.initiator.has_reset:
+            m.d.comb += [
+                entry.leaves.eq(lookup.next),
+                entry.leaving_context.eq(lookup.context),
+                entry.leaving.eq(lookup.mark),
+                lookup.current.eq(entry.current),
+            ]
         m.d.comb += [
-            lookup.i.payload.eq(self.address.payload),
-            lookup.i.valid.eq(self.address.valid & ~self.isolate),
-            self.address.ready.eq(lookup.i.ready & ~self.isolate),
             lookup.clear.eq(self.isolate),
             lookup.next.eq(enters & splitter.final),
             splitter.address.eq(arriving.addr),
@@ -114,12 +121,12 @@ class StrictIngress(wiring.Component):
             rest.slot.eq(slots.slot),
         ]
         if self.write:
-            self._steer(m, enters, target, splitter.piece_length, slots.slot, collect)
+            self._steer(m, entry, enters, target, splitter.piece_length, slots.slot, collect)
         else:
             m.d.sync += [collect.denied.eq(enters & ~target.any()), collect.denied_slot.eq(slots.slot)]
         self._collect(m, enters, target, lookup, splitter, slots, collect)
-        self._tell(m, enters, target, lookup, splitter, slots, collect)
-        self._drained(m, enters, lookup, slots, collect)
+        self._tell(m, entry, enters, target, lookup, splitter, slots, collect)
+        self._drained(m, drained, enters, lookup, slots, collect)
         return m
 
     def _may_go(self, m: Module, lookup: Lookup, enters: Signal) -> Value:
@@ -135,9 +142,11 @@ class StrictIngress(wiring.Component):
             may_go = may_go & (~lookup.spaced | (since == 0))
         return may_go | ~lookup.accepted
 
-    def _steer(self, m: Module, enters: Signal, target: Signal, length: Signal, slot: Signal, collect: Collect) -> None:
+    def _steer(
+        self, m: Module, entry: Entry, enters: Signal, target: Signal, length: Signal, slot: Signal, collect: Collect
+    ) -> None:
         m.submodules.steer = steer = Steer(self.plan, self.initiator)
-        wiring.connect(m, wiring.flipped(self.w), steer.w)
+        wiring.connect(m, entry.o_w, steer.w)
         m.d.comb += [
             steer.isolate.eq(self.isolate),
             steer.enters.eq(enters),
@@ -186,6 +195,7 @@ class StrictIngress(wiring.Component):
     def _tell(
         self,
         m: Module,
+        entry: Entry,
         enters: Signal,
         target: Signal,
         lookup: Lookup,
@@ -195,6 +205,7 @@ class StrictIngress(wiring.Component):
     ) -> None:
         """Accounts and faults. The window's answer comes late, so the meter is told a cycle later what became of it."""
         fault, events = self.fault, self.events
+        stalled = lookup.valid & ~enters & lookup.owned
         m.d.comb += [
             events.accepted.eq(lookup.i.valid & lookup.i.ready),
             events.dropped.eq(self.isolate),
@@ -215,8 +226,8 @@ class StrictIngress(wiring.Component):
             events.sent_context.eq(lookup.context),
             events.sent_length.eq(splitter.piece_length),
             events.sent_ticket.eq(Cat(slots.slot, lookup.request.id)),
-            events.stalled.eq(lookup.valid & ~enters & lookup.owned),
-            events.stalled_context.eq(lookup.context),
+            events.stalled.eq(stalled | entry.stands),
+            events.stalled_context.eq(Mux(stalled, lookup.context, entry.standing_context)),
             events.done.eq(collect.done),
             events.done_owned.eq(collect.done_info.owned),
             events.done_context.eq(collect.done_info.context),
@@ -224,7 +235,7 @@ class StrictIngress(wiring.Component):
             events.done_ticket.eq(Cat(collect.freed_slot, collect.done_info.id)),
         ]
 
-    def _drained(self, m: Module, enters: Signal, lookup: Lookup, slots: Slots, collect: Collect) -> None:
+    def _drained(self, m: Module, entry: Value, enters: Signal, lookup: Lookup, slots: Slots, collect: Collect) -> None:
         if self.initiator.has_reset:
             m.d.comb += self.drained.eq(slots.idle)
             return
@@ -233,4 +244,4 @@ class StrictIngress(wiring.Component):
             up = enters & lookup.owned & (lookup.context == n)
             down = collect.done & collect.done_info.owned & (collect.done_info.context == n)
             m.d.sync += outstanding.eq(outstanding + up - down)
-            m.d.comb += self.drained[n].eq((outstanding == 0) & ~lookup.waits[n])
+            m.d.comb += self.drained[n].eq((outstanding == 0) & entry[n])

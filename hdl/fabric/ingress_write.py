@@ -1,14 +1,15 @@
 """Where writes enter the fabric without strict isolation."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bus.queue import Queue
 from ..plan.plan import Initiator, Plan
 from . import layouts
+from .entry import Entry
 from .ingress import Ingress
-from .steer import BEATS, write_layout
+from .steer import BEATS
 from .translate import Translate
 
 
@@ -31,7 +32,7 @@ class IngressWrite(Ingress):
 
     def __init__(self, plan: Plan, initiator: Initiator) -> None:
         members = {
-            "w": In(stream.Signature(write_layout(plan))),
+            "w": In(stream.Signature(layouts.write_data(plan))),
             "last": Out(1),
             "beat": Out(layouts.write_beat(plan)),
             "beat_valid": Out(1),
@@ -39,8 +40,11 @@ class IngressWrite(Ingress):
         }
         super().__init__(plan, initiator, write=True, members=members)
 
-    def _send(self, m: Module, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal) -> None:
-        m.submodules.beats = beats = Queue(write_layout(self.plan), BEATS, recalls=True)
+    def _send(
+        self, m: Module, entry: Entry, translate: Translate, begins: Signal, denied_here: Signal, stalled: Signal
+    ) -> None:
+        m.submodules.beats = beats = Queue(layouts.write_data(self.plan), BEATS, recalls=True)
+        wiring.connect(m, entry.o_w, beats.i)
         available = Signal()
         started = Signal()
         sent = Signal()
@@ -49,9 +53,6 @@ class IngressWrite(Ingress):
         was_last = Signal()
         m.d.sync += [made_up.eq(self.isolate), was_last.eq(self.last)]
         m.d.comb += [
-            beats.i.payload.eq(self.w.payload),
-            beats.i.valid.eq(self.w.valid & ~self.isolate),
-            self.w.ready.eq(beats.i.ready & ~self.isolate),
             beats.clear.eq(self.isolate),
             beats.o.ready.eq(sent),
             available.eq(beats.o.valid | self.isolate),

@@ -5,7 +5,7 @@ from functools import cache
 from amaranth.lib import data
 from amaranth.utils import exact_log2
 
-from ..plan.plan import Plan, bits_for
+from ..plan.plan import Initiator, Plan, bits_for
 
 BIRTH_BITS = 16
 """Bits of the time stamp that a request carries for the latency counters."""
@@ -39,6 +39,22 @@ def address(plan: Plan) -> data.StructLayout:
             "user": plan.user_bits,
         }
     )
+
+
+MARK = data.StructLayout({"owned": 1, "tenure": 1})
+"""What a request is marked with when it is accepted: whether its context had an owner, and the parity of its tenure."""
+
+
+@cache
+def arriving(plan: Plan, initiator: Initiator) -> data.StructLayout:
+    """A request on its way in; marked if it came from a port that is not isolated in a hand-over."""
+    return data.StructLayout({"request": address(plan), **({} if initiator.has_reset else {"mark": MARK})})
+
+
+@cache
+def write_data(plan: Plan) -> data.StructLayout:
+    """A beat of an initiator's W. Its WLAST is not trusted: which beat is the last is counted from AxLEN."""
+    return data.StructLayout({"data": plan.data_width, "strb": plan.data_bytes})
 
 
 @cache

@@ -10,8 +10,7 @@ from ..plan.blocks import FAULT_KINDS
 from ..plan.plan import Initiator, Plan, bits_for
 from . import layouts
 from .burst_check import BurstCheck
-from .ports import fill_members, owner_members
-from .tenure import MARK, Tenure
+from .ports import fill_members, may_send, sender_members
 
 NO_SLICE, WINDOW, BURST = (FAULT_KINDS.index(kind) for kind in ("no_slice", "window", "burst"))
 WAITING = 4
@@ -32,10 +31,10 @@ class Lookup(wiring.Component):
 
     Members
     -------
-    i : stream of an AXI address beat
+    i : stream of layouts.arriving
     clear : In(1)
         Drops what has been accepted: the initiator is in reset.
-    and the members of :func:`hdl.fabric.ports.owner_members` : In
+    and the members of :func:`hdl.fabric.ports.sender_members` : In
         Owner of context n, its class, and whether it has budget.
     fill_enable, fill_context, fill_granule, fill_entry : In
         Write port of the window.
@@ -56,17 +55,18 @@ class Lookup(wiring.Component):
         The slice is known, the burst is legal and inside the window: only the window's entry can be against it.
     kind : Out(3)
         Why it is denied, if it is.
-    waits : Out(contexts)
-        On a port that is not isolated in a hand-over: see :class:`Tenure`.
+    mark : Out(layouts.MARK), current : In(1)
+        On a port that is not isolated in a hand-over: the request's mark, and whether that is of its context's present
+        owner; see :class:`Tenure`.
     """
 
     def __init__(self, plan: Plan, initiator: Initiator, *, write: bool) -> None:
         self.plan, self.initiator, self.write = plan, initiator, write
         super().__init__(
             {
-                "i": In(stream.Signature(layouts.address(plan))),
+                "i": In(stream.Signature(layouts.arriving(plan, initiator))),
                 "clear": In(1),
-                **owner_members(plan, initiator),
+                **sender_members(plan, initiator),
                 **fill_members(plan),
                 "valid": Out(1),
                 "next": In(1),
@@ -81,7 +81,7 @@ class Lookup(wiring.Component):
                 **({"spaced": Out(1)} if plan.slice_outstanding else {}),
                 "accepted": Out(1),
                 "kind": Out(3),
-                **({} if initiator.has_reset else {"waits": Out(len(initiator.contexts))}),
+                **({} if initiator.has_reset else {"mark": Out(layouts.MARK), "current": In(1)}),
             }
         )
 
@@ -93,8 +93,8 @@ class Lookup(wiring.Component):
         # A request waits in `fields` until it goes on, and in `indices` if it cannot be looked up at once: the window's
         # address comes straight from the port if nobody waits.
         index_layout = data.StructLayout({"granule": plan.window_bits, "context": plan.user_bits})
-        mark = {} if self.initiator.has_reset else {"mark": MARK}
-        fields_layout = data.StructLayout({"request": layouts.address(plan), "legal": 1, "inside": 1, **mark})
+        arriving_layout = layouts.arriving(plan, self.initiator)
+        fields_layout = data.StructLayout({"arriving": arriving_layout, "legal": 1, "inside": 1})
         m.submodules.fields = fields = Queue(fields_layout, WAITING)
         m.submodules.indices = indices = Queue(index_layout, WAITING)
         m.submodules.burst_check = check = BurstCheck(plan)
@@ -103,22 +103,22 @@ class Lookup(wiring.Component):
         inside = Signal()
         arriving = Signal(index_layout)
         index = Signal(index_layout)
-        marks, current = self._tenure(m, fields, taken)
+        at_port = self.i.payload.request
         m.d.comb += [
             self.i.ready.eq(fields.i.ready),
             taken.eq(self.i.valid & self.i.ready),
             fields.i.valid.eq(self.i.valid),
-            check.address.eq(self.i.payload.addr[:12]),
-            check.length.eq(self.i.payload.len),
-            check.size.eq(self.i.payload.size),
-            check.burst.eq(self.i.payload.burst),
-            inside.eq((self.i.payload.addr >> granule_bits) < plan.window_granules),
+            check.address.eq(at_port.addr[:12]),
+            check.length.eq(at_port.len),
+            check.size.eq(at_port.size),
+            check.burst.eq(at_port.burst),
+            inside.eq((at_port.addr >> granule_bits) < plan.window_granules),
             # In one piece: Verilator takes a vector of which parts are assigned for a loop.
-            Value.cast(fields.i.payload).eq(Cat(self.i.payload, check.legal, inside, *marks)),
+            Value.cast(fields.i.payload).eq(Cat(self.i.payload, check.legal, inside)),
             fields.o.ready.eq(self.next),
             fields.clear.eq(self.clear),
-            arriving.granule.eq(self.i.payload.addr >> granule_bits),
-            arriving.context.eq(self.i.payload.user),
+            arriving.granule.eq(at_port.addr >> granule_bits),
+            arriving.context.eq(at_port.user),
             indices.i.valid.eq(taken & (indices.o.valid | ~moves)),
             indices.i.payload.eq(arriving),
             indices.o.ready.eq(moves),
@@ -134,13 +134,17 @@ class Lookup(wiring.Component):
 
         request = self.request
         known_before = fields.o.payload
+        current: Value = Const(1)
+        if not self.initiator.has_reset:
+            current = self.current
+            m.d.comb += self.mark.eq(known_before.arriving.mark)
         m.d.comb += [
             self.context.eq(self._context(request)),
-            request.eq(known_before.request),
+            request.eq(known_before.arriving.request),
             self.slice.eq(self._of_context("slice", self.context)),
             self.request_class.eq(self._of_context("class", self.context)),
             *([self.piece.eq(self._of_context("piece", self.context))] if plan.piece_bits else ()),
-            self.eligible.eq(self._of_context("eligible", self.context)),
+            self.eligible.eq(may_send(self, plan, self.initiator, self.context)),
             self.owned.eq(self._known(request) & current & self._of_context("owned", self.context)),
             self.kind.eq(Mux(~self.owned, NO_SLICE, Mux(known_before.legal, WINDOW, BURST))),
             self.accepted.eq(self.owned & known_before.legal & known_before.inside),
@@ -148,22 +152,6 @@ class Lookup(wiring.Component):
         if plan.slice_outstanding:
             m.d.comb += self.spaced.eq(self._of_context("spaced", self.context))
         return m
-
-    def _tenure(self, m: Module, fields: Queue, taken: Signal) -> tuple[list[Value], Value]:
-        """What to store of a request's tenure, and whether the one that waits first is of its context's owner."""
-        if self.initiator.has_reset:
-            return [], Const(1)
-        m.submodules.tenure = tenure = Tenure(self.plan, self.initiator, WAITING)
-        m.d.comb += [
-            tenure.owned.eq(Cat(getattr(self, f"owned{n}") for n in range(len(self.initiator.contexts)))),
-            tenure.arrives.eq(taken & self._known(self.i.payload)),
-            tenure.arriving_context.eq(self._context(self.i.payload)),
-            tenure.leaves.eq(self.next & self._known(self.request)),
-            tenure.leaving_context.eq(self.context),
-            tenure.leaving.eq(fields.o.payload.mark),
-            self.waits.eq(tenure.waits),
-        ]
-        return [Value.cast(tenure.arriving)], tenure.current
 
     def _context(self, request: data.View) -> Value:
         """AxUSER of a port without contexts is not looked at."""

@@ -12,11 +12,6 @@ BEATS = 16
 """Beats of data that can wait in front of the switch; distributed RAM comes 16 deep."""
 
 
-def write_layout(plan: Plan) -> data.StructLayout:
-    """A beat of an initiator's W. Its WLAST is not trusted: which beat is the last is counted from AxLEN."""
-    return data.StructLayout({"data": plan.data_width, "strb": plan.data_bytes})
-
-
 class Steer(wiring.Component):
     """Sends the beats of W where their requests went, with strict isolation, in the order of the requests.
 
@@ -29,7 +24,7 @@ class Steer(wiring.Component):
 
     Members
     -------
-    w : stream of write_layout
+    w : stream of layouts.write_data
     isolate : In(1)
     enters : In(1)
         A request enters in this cycle.
@@ -52,7 +47,7 @@ class Steer(wiring.Component):
         self.request_layout = data.StructLayout({"target": targets, "length": 8, "slot": plan.slot_bits})
         super().__init__(
             {
-                "w": In(stream.Signature(write_layout(plan))),
+                "w": In(stream.Signature(layouts.write_data(plan))),
                 "isolate": In(1),
                 "enters": In(1),
                 "target": In(targets),
@@ -68,8 +63,9 @@ class Steer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.beats = beats = Queue(write_layout(self.plan), BEATS)
+        m.submodules.beats = beats = Queue(layouts.write_data(self.plan), BEATS)
         m.submodules.requests = requests = Queue(self.request_layout, self.plan.outstanding, always_room=True)
+        wiring.connect(m, wiring.flipped(self.w), beats.i)
         arriving = Signal(self.request_layout)
         request = Signal(self.request_layout)
         available = Signal()
@@ -81,9 +77,6 @@ class Steer(wiring.Component):
         targets = len(self.target)
         reachable = sum(1 << target for target in self.initiator.targets)
         m.d.comb += [
-            beats.i.payload.eq(self.w.payload),
-            beats.i.valid.eq(self.w.valid & ~self.isolate),
-            self.w.ready.eq(beats.i.ready & ~self.isolate),
             beats.clear.eq(self.isolate),
             beats.o.ready.eq(moves),
             available.eq(beats.o.valid | self.isolate),

@@ -1,13 +1,11 @@
 """Did a context's present owner send a request, or one from before a hand-over?"""
 
 from amaranth.hdl import Array, Cat, Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..plan.plan import Initiator, Plan
-
-MARK = data.StructLayout({"owned": 1, "tenure": 1})
-"""What a request is marked with when it is accepted: whether its context had an owner, and the parity of its tenure."""
+from . import layouts
 
 
 class Tenure(wiring.Component):
@@ -22,9 +20,9 @@ class Tenure(wiring.Component):
     -------
     owned : In(contexts)
         Which contexts have an owner.
-    arrives : In(1), arriving_context : In, arriving : Out(MARK)
+    arrives : In(1), arriving_context : In, arriving : Out(layouts.MARK)
         A request is accepted, and its mark.
-    leaves : In(1), leaving_context : In, leaving : In(MARK)
+    leaves : In(1), leaving_context : In, leaving : In(layouts.MARK)
         A request goes on, and the mark that it got.
     current : Out(1)
         The request that leaves, or is about to, was sent by the context's present owner.
@@ -40,10 +38,10 @@ class Tenure(wiring.Component):
                 "owned": In(contexts),
                 "arrives": In(1),
                 "arriving_context": In(plan.user_bits),
-                "arriving": Out(MARK),
+                "arriving": Out(layouts.MARK),
                 "leaves": In(1),
                 "leaving_context": In(plan.user_bits),
-                "leaving": In(MARK),
+                "leaving": In(layouts.MARK),
                 "current": Out(1),
                 "waits": Out(contexts),
             }

@@ -12,7 +12,7 @@ from . import layouts
 from .id_order import IdOrder, order_layout
 from .lookup import WAITING as BEFORE
 from .lookup import Lookup
-from .ports import fill_members, owner_members, pass_members
+from .ports import fill_members, may_send, pass_members, sender_members
 
 PLACES = 4
 """Of the ring of requests that have their answer from the window: one is kept for the one that asked before."""
@@ -48,7 +48,7 @@ class Translate(wiring.Component):
 
     Members
     -------
-    i : stream of an AXI address beat
+    i : stream of layouts.arriving
     clear : In(1)
         Drops what has been accepted but has no slice yet: the initiator is in reset.
     slice{n}, owned{n}, class{n}, eligible{n} : In
@@ -66,8 +66,10 @@ class Translate(wiring.Component):
         There is one.
     tail, rest, note : Out
         The request that asked, or waited to, in the cycle before.
-    enters : Out(1)
-        A request gets its slice now.
+    enters : Out(1), entering_context : Out
+        A request gets its slice now; without `enters` it is about to.
+    mark : Out(layouts.MARK), current : In(1)
+        Of the same request, on a port that is not isolated in a hand-over; see :class:`Tenure`.
     leave : In(1)
         The request that asks leaves.
     begins : In(1)
@@ -87,9 +89,9 @@ class Translate(wiring.Component):
         ways_back = {name: self.order.signature.members[name] for name in self._ways_back(len(plan.targets) + 1)}
         super().__init__(
             {
-                "i": In(stream.Signature(layouts.address(plan))),
+                "i": In(stream.Signature(layouts.arriving(plan, initiator))),
                 "clear": In(1),
-                **owner_members(plan, initiator),
+                **sender_members(plan, initiator),
                 **fill_members(plan),
                 "ask": Out(len(plan.targets)),
                 "deny": Out(1),
@@ -100,6 +102,8 @@ class Translate(wiring.Component):
                 "rest": Out(layouts.rest(plan)),
                 "note": Out(layouts.note(plan)),
                 "enters": Out(1),
+                **({} if initiator.has_reset else {"mark": Out(layouts.MARK), "current": In(1)}),
+                "entering_context": Out(plan.user_bits),
                 "leave": In(1),
                 "begins": In(1),
                 "drained": Out(len(initiator.contexts)),
@@ -123,14 +127,17 @@ class Translate(wiring.Component):
         plan = self.plan
         m.submodules.order = order = self.order
         m.submodules.lookup = lookup = Lookup(plan, self.initiator, write=self.write)
-        pass_members(m, self, lookup, {**owner_members(plan, self.initiator), **fill_members(plan)})
+        pass_members(m, self, lookup, {**sender_members(plan, self.initiator), **fill_members(plan)})
         wiring.connect(m, wiring.flipped(self.i), lookup.i)
+        if not self.initiator.has_reset:
+            m.d.comb += [self.mark.eq(lookup.mark), lookup.current.eq(self.current)]
         arriving = Signal(request_layout(plan))
         accepted = lookup.accepted.replicate(len(plan.targets))
         target = Signal(len(plan.targets))
         m.d.comb += [
             lookup.clear.eq(self.clear),
             lookup.next.eq(self.enters),
+            self.entering_context.eq(lookup.context),
             target.eq(lookup.entry.target & accepted),
             arriving.granule.eq(lookup.entry.granule),
             arriving.slice.eq(lookup.slice),
@@ -171,8 +178,8 @@ class Translate(wiring.Component):
         # without tokens could keep it.
         head = self.head
         may_go = Signal()
-        budget_next = self._of_context("eligible", coming_context)
-        budget = self._of_context("eligible", head.context)
+        budget_next = may_send(self, plan, self.initiator, coming_context)
+        budget = may_send(self, plan, self.initiator, head.context)
         if plan.slice_outstanding:
             rested = self._rested(m)
             budget_next &= ~self._of_context("spaced", coming_context) | (rested & ~self.valid)
@@ -283,4 +290,4 @@ class Translate(wiring.Component):
             up = self.enters & lookup.owned & (lookup.context == n)
             down = self.done & self.done_owned & (self.done_context == n)
             m.d.sync += outstanding.eq(outstanding + up - down)
-            m.d.comb += self.drained[n].eq((outstanding == 0) & ~lookup.waits[n])
+            m.d.comb += self.drained[n].eq(outstanding == 0)

@@ -93,6 +93,8 @@ def _expected(
     The longest latency is that since the snapshot before, which was taken in cycle `begin`.
     """
     settle = 4 * manifest["fabric"]["budget_period"] + 2 * SETTLE
+    contracts = result.reference.contracts.items()
+    limited = any(any(held.values) for (_, name), held in contracts if name in ("limited", "write_limited"))
     low: dict[tuple[int, str], int] = defaultdict(int)
     high: dict[tuple[int, str], int] = defaultdict(int)
 
@@ -128,8 +130,10 @@ def _expected(
                 high[place] = LONGEST
             elif begin - settle <= one.whole.end:
                 high[place] = max(high[place], min(one.whole.latency + LATENCY_SLACK, LONGEST))
-                # A piece's own time begins when the card splits it off, which nobody sees.
-                if begin + settle <= request.end and len(slices) == 1 and not one.split:
+                # A piece's own time begins when the card splits it off, and that of a request that stood aside since
+                # a context of its port had no budget when it could go: nobody sees either.
+                aside = limited and len(manifest["initiators"][one.initiator]["contexts"]) > 1
+                if begin + settle <= request.end and len(slices) == 1 and not one.split and not aside:
                     low[place] = max(low[place], min(request.latency, LONGEST) - LATENCY_SLACK)
     return {place: (max(0, low[place]), high[place]) for place in set(low) | set(high)}
 

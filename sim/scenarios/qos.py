@@ -12,6 +12,8 @@ from .setting import Setting
 SETTLE_CYCLES = 300
 MEASURE_CYCLES = 2000
 SLICES = ("left", "right")
+NEIGHBOURS = ("near", "far")
+"""Slices on one port."""
 
 
 def contenders(setting: Setting, names: tuple[str, ...] = SLICES, *, slotted: bool = False) -> list[SliceDefinition]:
@@ -43,8 +45,27 @@ def contenders(setting: Setting, names: tuple[str, ...] = SLICES, *, slotted: bo
     return []
 
 
+def neighbours(setting: Setting) -> list[SliceDefinition]:
+    """Two slices on contexts of one port, with memory in one target; none if the card has no such port."""
+    card = setting.description
+    for initiator in card.initiators:
+        memories = [card.targets[target] for target in initiator.targets if card.targets[target].kind == "memory"]
+        if len(initiator.contexts) < len(NEIGHBOURS) or not memories:
+            continue
+        granules = min(4, memories[0].granules // len(NEIGHBOURS))
+        return [
+            SliceDefinition.model_validate({
+                "slice": name,
+                "contexts": [card.contexts[context].name],
+                "memory": [{"name": "main", "size": granules * card.fabric.granule, "targets": [memories[0].name]}],
+            })
+            for name, context in zip(NEIGHBOURS, initiator.contexts, strict=False)
+        ]  # fmt: skip
+    return []
+
+
 async def run(setting: Setting) -> None:
-    """Equal contracts, a limit on one, on both, on one's reads or writes alone, two classes; reads and then writes."""
+    """Equal contracts, a limit on one, on both, on one's reads or writes alone, two classes; then two on one port."""
     card, fabric = setting.card, setting.description.fabric
     wanted = contenders(setting)
     await setting.boot()
@@ -85,12 +106,29 @@ async def run(setting: Setting) -> None:
             await setting.contract(name, contracts.get(name, {}))
         for write in (False, True):
             await _saturate(setting, f"{title}, {'writes' if write else 'reads'}", write=write)
+    await _share_a_port(setting, limit(1 / 16))
     await card.quiet()
 
 
-async def _saturate(setting: Setting, title: str, *, write: bool) -> None:
+async def _share_a_port(setting: Setting, limit: int) -> None:
+    """Two contexts of one port: that one of them has no budget is not noticed by the other."""
+    for name in SLICES:
+        await setting.change(setting.manager.release(name), "release", f"{name} is released")
+    wanted = neighbours(setting)
+    if not wanted:
+        return setting.skip("two slices share a port", "no port with several contexts reaches a memory")
+    for definition in wanted:
+        await setting.create(definition)
+    left, right = NEIGHBOURS
+    await setting.contract(left, {"limit": limit, "burst": 16 * setting.description.fabric.data_bytes})
+    for write in (False, True):
+        title = f"{left} is limited on a port that it shares with {right}, {'writes' if write else 'reads'}"
+        await _saturate(setting, title, NEIGHBOURS, write=write)
+
+
+async def _saturate(setting: Setting, title: str, names: tuple[str, ...] = SLICES, *, write: bool) -> None:
     fabric = setting.card.fabric
-    holdings: list[Holding] = [setting.holding(name) for name in SLICES]
+    holdings: list[Holding] = [setting.holding(name) for name in names]
     loads = [Load(*holding.contexts[0], holding.regions[0], write=write, outstanding=6) for holding in holdings]
     await cycles(SETTLE_CYCLES)
     target = setting.card.targets[holdings[0].regions[0].target].name
@@ -104,8 +142,15 @@ async def _saturate(setting: Setting, title: str, *, write: bool) -> None:
 
 
 def _check_levels(setting: Setting, holdings: list[Holding]) -> None:
-    """The saturated target tells those who saturate it that it is loaded, and nobody else; AssertionError otherwise."""
+    """A target tells those who saturate it that it is loaded, and nobody else; AssertionError otherwise.
+
+    It is saturated if at least two ports ask for it and one of them without a limit.
+    """
     card, busy = setting.card, holdings[0].regions[0].target
+    contracts = [setting.manager.definition(held.name).qos for held in holdings]
+    limits = [{qos.limit, qos.read_limit, qos.write_limit} - {None} for qos in contracts]
+    ports = {port.index for held in holdings for port, _ in held.contexts}
+    saturated = len(ports) > 1 and not all(limits)
     level = {
         (target.index, number): card.load_level(target.index, number)
         for target in card.targets
@@ -113,4 +158,5 @@ def _check_levels(setting: Setting, holdings: list[Holding]) -> None:
     }
     loaded = {place for place, found in level.items() if found != "light"}
     allowed = {(busy, held.number) for held in holdings}
-    assert loaded and loaded <= allowed, f"loaded are (target, slice) {sorted(loaded)}, not {sorted(allowed)}"
+    fine = loaded <= allowed and (loaded or not saturated)
+    assert fine, f"loaded are (target, slice) {sorted(loaded)}, not {sorted(allowed)}"

@@ -73,7 +73,8 @@ def test_without_an_owner_every_beat_is_an_error_of_zeros():
 
 def test_no_budget_holds_a_request_and_a_hand_over_lets_it_drain():
     plan = board("mini")
-    ingress = IngressRead(plan, plan.initiators[0])
+    port = plan.initiators[0]
+    ingress = IngressRead(plan, replace(port, contexts=port.contexts[:1]))
 
     async def bench(ctx):
         await _fill(ctx, ingress)
@@ -101,9 +102,9 @@ def test_no_budget_holds_a_request_and_a_hand_over_lets_it_drain():
 @pytest.mark.parametrize("strict", [False, True])
 def test_what_a_context_sent_before_a_hand_over_is_denied(strict, again):
     """It is not taken for its new owner's, however long it stood at the port behind another context's requests."""
-    plan = replace(board("mini"), outstanding=16, isolation="strict" if strict else "basic")
+    plan = replace(board("mini"), isolation="strict" if strict else "basic", outstanding=4 if strict else 16)
     ingress = StrictIngress(plan, plan.initiators[0], write=False) if strict else IngressRead(plan, plan.initiators[0])
-    in_front = 3 if strict else 6
+    in_front = 6
     denied = 0
 
     async def hand_over(ctx, slice_):
@@ -119,26 +120,28 @@ def test_what_a_context_sent_before_a_hand_over_is_denied(strict, again):
     async def bench(ctx):
         nonlocal denied
         await _fill(ctx, ingress)
-        ctx.set(ingress.owned0, 1)
-        ctx.set(ingress.owned1, 1)
-        ctx.set(ingress.eligible0, 1)
+        for n in (0, 1):
+            ctx.set(getattr(ingress, f"owned{n}"), 1)
+            ctx.set(getattr(ingress, f"eligible{n}"), 1)
+        await ctx.tick()
         accepted = 0
         ctx.set(ingress.address.valid, 1)
-        while ctx.get(ingress.address.ready):  # context 1 has no budget and stands in front
+        while ctx.get(ingress.address.ready):  # the target takes nothing, or answers nothing
             user = int(accepted < in_front)
             ctx.set(ingress.address.payload, {"id": user, "size": 2, "burst": 1, "user": user})
             accepted += 1
             await ctx.tick()
         ctx.set(ingress.address.valid, 0)
         assert accepted > in_front
-        assert await hand_over(ctx, 1), "a hand-over waits for another context's budget"
+        assert await hand_over(ctx, 1), "a hand-over waits for another context's target"
         if again:
             assert not await hand_over(ctx, 2), "a request may be taken for that of the owner after the next"
-        ctx.set(ingress.eligible1, 1)
         ctx.set(ingress.o.ready, 1)
-        if not strict:
-            ctx.set(ingress.request_ready, 1)
-        for _ in range(100):
+        for cycle in range(100):
+            if strict:
+                ctx.set(ingress.lane0, {"valid": 1, "slot": 1 + cycle % 3, "answer": {"last": 1}} if cycle < 60 else {})
+            else:
+                ctx.set(ingress.request_ready, ctx.get(ingress.request_valid))
             sent = ctx.get(ingress.request_valid)
             assert not sent or ctx.get(ingress.asking).slice == 0, "sent for the new owner"
             fault = ctx.get(ingress.fault)
@@ -146,6 +149,65 @@ def test_what_a_context_sent_before_a_hand_over_is_denied(strict, again):
             await ctx.tick()
         assert denied == accepted - in_front
         assert await hand_over(ctx, 2)
+
+    simulate(ingress, bench)
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_context_without_budget_holds_up_nobody_else(strict, write):
+    """Another context of its port goes on; when it loses its owner its requests are denied, and it has drained."""
+    plan = replace(board("mini"), isolation="strict" if strict else "basic", outstanding=32)
+    port = plan.initiators[0]
+    kind = StrictIngress(plan, port, write=write) if strict else (IngressWrite if write else IngressRead)(plan, port)
+    ingress, sent, denied, stood = kind, [], 0, 0
+
+    async def offer(ctx, user):
+        ctx.set(ingress.address.payload, {"id": user, "size": 2, "burst": 1, "user": user})
+        ctx.set(ingress.address.valid, 1)
+        while not ctx.get(ingress.address.ready):
+            await step(ctx)
+        await step(ctx)
+        ctx.set(ingress.address.valid, 0)
+
+    async def step(ctx):
+        nonlocal denied, stood
+        asks = ctx.get(ingress.request_valid)
+        if not strict:
+            ctx.set(ingress.request_ready, asks)
+        sent.extend([ctx.get(ingress.asking).slice] if asks else [])
+        denied += ctx.get(ingress.fault_valid)
+        stood += ctx.get(ingress.events).stalled and ctx.get(ingress.events).stalled_context
+        await ctx.tick()
+
+    async def bench(ctx):
+        await _fill(ctx, ingress)
+        ctx.set(ingress.owned0, 1)
+        ctx.set(ingress.owned1, 1)
+        ctx.set(ingress.slice1, 1)
+        ctx.set(ingress.eligible0, 1)
+        await ctx.tick().repeat(40)
+        if write:
+            ctx.set(ingress.w.valid, 1)
+            ctx.set(ingress.beat_ready, -1)
+        for _ in range(8):
+            await offer(ctx, 1)
+            await offer(ctx, 0)
+        for _ in range(20):
+            await step(ctx)
+        assert sent == [0] * 8, "held up, or sent without budget"
+        assert stood > 20, "nobody counts that a request stands"
+        ctx.set(ingress.owned1, 0)
+        for _ in range(60):
+            await step(ctx)
+        assert sent == [0] * 8
+        assert denied == 8 if strict or not write else denied > 0
+        ctx.set(ingress.owned1, 1)
+        ctx.set(ingress.eligible1, 1)
+        await offer(ctx, 1)
+        for _ in range(10):
+            await step(ctx)
+        assert sent == [0] * 8 + [1]
 
     simulate(ingress, bench)
 

@@ -95,6 +95,7 @@ def test_random_bursts(write, gives, room):
         ctx.set(ingress.fill_enable, 0)
         ctx.set(ingress.owned0, 1)
         ctx.set(ingress.eligible0, 1)
+        ctx.set(ingress.room0, 1)
         await ctx.tick().repeat(1 << plan.id_width)
         offer = None
         for cycle in range(2500):

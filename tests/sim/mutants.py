@@ -175,6 +175,8 @@ MUTANTS = (
         ("qos",),
         ("quality",),
     ),
+    Mutant("a context without budget passes", "queues", _assign("passes"), "~apart", ("qos",), ("quality",)),
+    Mutant("all contexts in one queue", "queues", _assign("into"), "'0", ("qos",), ("quality",)),
     Mutant("classes are ignored", "arbiter", _register(r"goes_first_0_1"), "first_0_1", ("qos",), ("quality",)),
     Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
     Mutant("wrong slice at the target", "", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
