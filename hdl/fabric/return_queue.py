@@ -94,16 +94,17 @@ class ReturnQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self.plan
+        # Distributed RAM comes 16 deep; made of anything smaller, two bits would be flip-flops with multiplexers.
+        depth = max(16, plan.outstanding)
         verdict_layout = data.StructLayout({"denied": 1, "epoch": 1})
-        m.submodules.verdicts = verdicts = Queue(verdict_layout, plan.outstanding, always_room=True, fall_through=True)
-        m.submodules.notes = notes = Memory(shape=layouts.note(plan), depth=plan.outstanding, init=[])
+        m.submodules.verdicts = verdicts = Queue(verdict_layout, depth, always_room=True, fall_through=True)
+        m.submodules.notes = notes = Memory(shape=layouts.note(plan), depth=depth, init=[])
         write_note, read_note = notes.write_port(), notes.read_port(domain="comb")
-        note_at = Signal(exact_log2(plan.outstanding))
+        note_at = Signal(exact_log2(depth))
         with m.If(self.granted):
             m.d.sync += note_at.eq(following(note_at))
 
-        # Room for everything that may have to wait for others; distributed RAM comes 16 deep.
-        depth = max(16, plan.outstanding)
+        # Room for everything that may have to wait for others.
         returned = layouts.returned(plan, write=self.write)
         heads_layout = data.StructLayout(
             {name: field.shape for name, field in returned if name != "answer"} | {"response": 2}
