@@ -27,7 +27,8 @@ class ContextData(wiring.Component):
     """Takes a port's write data in the order of its requests, and gives it on in the order in which they leave.
 
     Requests that pass come before all that stand aside, so while data of such a one is next at the port, nothing of the
-    others is here.
+    others is here. A request leaves its queue when all of its data is here, or when the data that is next at the port
+    is its own. So its data never waits for that of a request that stands aside: that might wait for room.
 
     Latency: none for data of a request that passes, which may come with the request; else 3 cycles.
 
@@ -39,8 +40,8 @@ class ContextData(wiring.Component):
         One may be; from a register.
     leaves : In(1), leaving : In
         A request leaves this queue.
-    leave_room : Out(1)
-        One may; from a register.
+    may_leave : Out(contexts)
+        The oldest request of which queues may leave; from registers.
     w, o : stream of layouts.write_data
     empty : Out(1)
         All data of requests that have left their queues has gone on.
@@ -58,7 +59,7 @@ class ContextData(wiring.Component):
                 "room": Out(1),
                 "leaves": In(1),
                 "leaving": In(self.leaving_layout),
-                "leave_room": Out(1),
+                "may_leave": Out(contexts),
                 "w": In(stream.Signature(layouts.write_data(plan))),
                 "o": Out(stream.Signature(layouts.write_data(plan))),
                 "empty": Out(1),
@@ -77,12 +78,12 @@ class ContextData(wiring.Component):
         reading = Signal(range(AHEAD + 1))  # beats that were fetched and have not gone on
         route, wanted = routes.o.payload, due.o.payload
         has, full, stored = self._store(m, store, route.queue, fetch, wanted.queue)
+        self._may_leave(m, routes, due.i.ready)
         m.d.sync += [fetched.eq(fetch), reading.eq(reading + fetch - (ahead.o.valid & ahead.o.ready))]
         m.d.comb += [
             self.room.eq(routes.i.ready),
             routes.i.valid.eq(self.comes),
             routes.i.payload.eq(self.coming),
-            self.leave_room.eq(due.i.ready),
             due.i.valid.eq(self.leaves),
             due.i.payload.eq(self.leaving),
             direct.eq(routes.o.valid & route.passes),
@@ -99,6 +100,19 @@ class ContextData(wiring.Component):
             self.empty.eq(~due.o.valid & (reading == 0)),
         ]
         return m
+
+    def _may_leave(self, m: Module, routes: Queue, room: Value) -> None:
+        route, done = routes.o.payload, routes.o.valid & routes.o.ready
+        for n in range(self.contexts):
+            # Requests of which all data is here, less those that have left: one that leaves early makes it -1.
+            ahead = Signal(range(-1, (1 << exact_log2(self.beats)) + 1), name=f"ahead{n}")
+            is_next = Signal(name=f"is_next{n}")
+            own = ~route.passes & (route.queue == n)
+            m.d.sync += [
+                ahead.eq(ahead + (done & own) - (self.leaves & (self.leaving.queue == n))),
+                is_next.eq(routes.o.valid & own & ~routes.o.ready),
+            ]
+            m.d.comb += self.may_leave[n].eq(room & ((ahead > 0) | ((ahead == 0) & is_next)))
 
     def _last(self, m: Module, moves: Value, length: Value) -> Value:
         """Whether a beat is the last of as many as `length` says."""

@@ -1,6 +1,6 @@
 """Requests of a context without budget step aside, so that the other contexts of its port go on."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -79,14 +79,14 @@ class ContextQueues(wiring.Component):
         turn = Signal(bits_for(self.contexts))
         has, several, full = self._counts(m, push, into, pop, turn)
         head = self._heads(m, push, into, pop, turn)
-        chosen = self._turns(m, has, several, offers, pop, turn)
-        note_room, leave_room, ended = self._data(m, passes, into, pop, turn, head)
+        note_room, may_leave, ended = self._data(m, passes, into, pop, turn, head)
+        chosen = self._turns(m, has, several, offers, pop, turn, may_leave)
         m.d.comb += [
             passes.eq(~apart & self._may_go(arriving)),
             self.i.ready.eq(Mux(passes, self.o.ready, ~full) & note_room),
             push.eq(self.i.valid & self.i.ready & ~passes),
             into.eq(self._queue_of(m, arriving, push, apart)),
-            offers.eq(chosen & self._may_go(head.request) & leave_room),
+            offers.eq(chosen & self._may_go(head.request) & Array(may_leave)[turn]),
             pop.eq(offers & self.o.ready),
             self.o.valid.eq(Mux(apart, offers, self.i.valid & passes & note_room)),
             # In one piece: Verilator takes a vector of which parts are assigned for a loop.
@@ -143,7 +143,9 @@ class ContextQueues(wiring.Component):
             m.d.sync += read_at[turn].eq(read_at[turn] + 1)
         return read.data
 
-    def _turns(self, m: Module, has: Value, several: Value, offers: Value, pop: Value, turn: Signal) -> Signal:
+    def _turns(
+        self, m: Module, has: Value, several: Value, offers: Value, pop: Value, turn: Signal, may_leave: Value
+    ) -> Signal:
         """Whether it is a queue's turn; the next one's comes when its request has left, or may not go after all."""
         m.submodules.next = turns = RoundRobin(self.contexts)
         chosen = Signal()
@@ -151,7 +153,7 @@ class ContextQueues(wiring.Component):
         left = Cat(Mux(pop & (turn == n), several[n], has[n]) for n in range(self.contexts))
         m.d.comb += [
             moves.eq(pop | ~offers),
-            turns.candidates.eq(left & self.may_go),
+            turns.candidates.eq(left & self.may_go & may_leave),
             turns.accept.eq(moves),
         ]
         with m.If(moves):
@@ -176,9 +178,9 @@ class ContextQueues(wiring.Component):
     def _data(
         self, m: Module, passes: Value, into: Value, pop: Value, turn: Value, head: data.View
     ) -> tuple[Value, Value, Value]:
-        """Whether a request may be accepted, and may leave, for its data's sake, and whether all data has followed."""
+        """As far as data goes: may a request be accepted, may those of which queues leave, and has all of it gone on?"""
         if not self.write:
-            return Signal(init=1), Signal(init=1), Signal(init=1)
+            return Const(1), Const(-1, self.contexts), Const(1)
         m.submodules.data = beats = ContextData(self.plan, self.contexts)
         wiring.connect(m, wiring.flipped(self.w), beats.w)
         wiring.connect(m, beats.o, wiring.flipped(self.o_w))
@@ -191,4 +193,4 @@ class ContextQueues(wiring.Component):
             beats.leaving.queue.eq(turn),
             beats.leaving.length.eq(head.request.len),
         ]
-        return beats.room, beats.leave_room, beats.empty
+        return beats.room, beats.may_leave, beats.empty

@@ -103,7 +103,7 @@ class Bench:
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize(("gives", "takes"), [(0.8, 0.8), (1.0, 0.4), (0.4, 1.0)])
 def test_nothing_is_lost_and_no_id_overtakes_itself(write, shared, gives, takes):
-    """Budgets come and go; each context has IDs of its own, or all use the same ones."""
+    """Budgets come and go; contexts have IDs of their own or the same ones; data may be slow, or taken slowly."""
     plan = card()
     dut = ContextQueues(plan, plan.initiators[0], write=write)
     generator = random.Random(7)
@@ -114,20 +114,21 @@ def test_nothing_is_lost_and_no_id_overtakes_itself(write, shared, gives, takes)
             return None
         context = generator.choice((0, 1, 2, 3, STRANGER))
         identity = generator.randrange(4) if shared else 4 * (context % 4) + generator.randrange(3) + (context > 3)
-        return context, identity, generator.choice((1, 1, 2, 7))
+        # The longest do not fit into a context's part of the memory.
+        return context, identity, generator.choice((1,) * 12 + (2, 7, 7, 30, 140))
 
     async def run(ctx):
         may_go = 15
-        for now in range(4000):
+        for now in range(8000):
             if now % 20 == 0:
-                may_go = 15 if now % 2000 > 1200 else generator.choice((15, 15, generator.randrange(16)))
-            rest = now % 2000 > 1300
+                may_go = 15 if now % 4000 > 1900 else generator.choice((15, 15, generator.randrange(16)))
+            rest = now % 4000 > 2000
             await bench.cycle(ctx, may_go, (lambda: None) if rest else wanted, gives=gives, takes=takes)
-            if now % 2000 == 1999:
+            if now % 4000 == 3999:
                 assert bench.empty, "something never came"
 
     simulate(dut, run)
-    assert len(bench.left) > 300
+    assert len(bench.left) > (100 if write else 300)
 
 
 @pytest.mark.parametrize("write", [False, True])
