@@ -178,7 +178,7 @@ class ContextQueues(wiring.Component):
     def _data(
         self, m: Module, passes: Value, into: Value, pop: Value, turn: Value, head: data.View
     ) -> tuple[Value, Value, Value]:
-        """As far as data goes: may a request be accepted, may those of which queues leave, and has all of it gone on?"""
+        """As far as data goes: may a request be accepted, may those of which queues leave, and has all gone on?"""
         if not self.write:
             return Const(1), Const(-1, self.contexts), Const(1)
         m.submodules.data = beats = ContextData(self.plan, self.contexts)
