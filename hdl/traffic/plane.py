@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ..bus.axi import Burst
 from ..bus.queue import Queue
@@ -237,8 +238,10 @@ class TrafficPlane(wiring.Component):
         made = data.StructLayout({"request": address_layout(plan), "birth": 32})
         m.submodules.made = rings = Memory(shape=made, depth=DEPTH * ids, init=[])
         put, get = rings.write_port(), rings.read_port(domain="comb")
-        newest = Array(Signal(range(DEPTH), name=f"newest{n}") for n in range(ids))
-        oldest = Array(Signal(range(DEPTH), name=f"oldest{n}") for n in range(ids))
+        # A ring may be full: the uppermost bit tells that from empty.
+        newest = Array(Signal(range(2 * DEPTH), name=f"newest{n}") for n in range(ids))
+        oldest = Array(Signal(range(2 * DEPTH), name=f"oldest{n}") for n in range(ids))
+        in_ring = exact_log2(DEPTH)
         number = Array(Signal(8, name=f"number{n}") for n in range(ids))
         answer = self.answer.payload
         taken = Signal()
@@ -248,10 +251,10 @@ class TrafficPlane(wiring.Component):
         asked = Signal()
         m.d.comb += [
             put.en.eq(self.makes),
-            put.addr.eq(Cat(newest[proposal.id], proposal.id)),
+            put.addr.eq(Cat(newest[proposal.id][:in_ring], proposal.id)),
             put.data.request.eq(proposal),
             put.data.birth.eq(now + 1),  # it is offered in the next cycle
-            get.addr.eq(Cat(oldest[answer.id], answer.id)),
+            get.addr.eq(Cat(oldest[answer.id][:in_ring], answer.id)),
             first.eq(get.data),
             self.answer.ready.eq(self.random.bits(24, 8) >= self.settings.reluctance),
             taken.eq(self.answer.valid & self.answer.ready),
