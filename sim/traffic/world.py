@@ -84,11 +84,13 @@ class World:
     async def memories(self, rng: Random) -> None:
         """Let memories answer as they like: in stretches, some of them out of order between sources and interleaved.
 
-        Which of them do that stays: a memory that changes its order while it owes answers would give wrong ones.
+        Which of them do that stays: a memory that changes its order while it owes answers would give wrong ones. One
+        that does, and rests most of the time, may leave a request for so long that a card with timeouts cuts it off.
         """
-        for target in range(len(self.card.targets)):
+        for target, described in enumerate(self.desk.manifest["targets"]):
             scatter = Random(f"{self.seed}/{target}").randrange(2)
-            await self.desk.memory(target, scatter=scatter, pauses=rng.choice((0, 0, 0, 40, 160)))
+            longest = 40 if scatter and described["timeout"] else 160
+            await self.desk.memory(target, scatter=scatter, pauses=rng.choice((0, 0, 0, 40, longest)))
 
     def _bases(self, port: int) -> dict[str, int]:
         result: dict[str, int] = {}
