@@ -105,7 +105,7 @@ class ContextData(wiring.Component):
         route, done = routes.o.payload, routes.o.valid & routes.o.ready
         for n in range(self.contexts):
             # Requests of which all data is here, less those that have left: one that leaves early makes it -1.
-            ahead = Signal(range(-1, (1 << exact_log2(self.beats)) + 1), name=f"ahead{n}")
+            ahead = Signal(range(-1, self.beats + 1), name=f"ahead{n}")
             is_next = Signal(name=f"is_next{n}")
             own = ~route.passes & (route.queue == n)
             m.d.sync += [

@@ -126,11 +126,14 @@ class Entry(wiring.Component):
             wiring.connect(m, queues.o_w, wiring.flipped(self.o_w))
 
 
-def connect_entry(m: Module, ingress: Any, entry: Entry, o: stream.Interface) -> Value:
-    """Between an ingress's port and what looks its requests up; returns which contexts may be handed over."""
+def connect_entry(m: Module, ingress: Any, entry: Entry, lookup: Any, leaves: Value, context: Value) -> Value:
+    """Between an ingress's port and what looks its requests up; returns which contexts may be handed over.
+
+    `leaves` says that a request of `context` gets its slice.
+    """
     contexts = range(len(entry.initiator.contexts))
     wiring.connect(m, wiring.flipped(ingress.address), entry.i)
-    wiring.connect(m, entry.o, o)
+    wiring.connect(m, entry.o, lookup.i)
     if entry.write:
         wiring.connect(m, wiring.flipped(ingress.w), entry.w)
     m.d.comb += [
@@ -138,4 +141,12 @@ def connect_entry(m: Module, ingress: Any, entry: Entry, o: stream.Interface) ->
         entry.owned.eq(Cat(getattr(ingress, f"owned{n}") for n in contexts)),
         entry.eligible.eq(Cat(getattr(ingress, f"eligible{n}") for n in contexts)),
     ]
-    return Const(-1, len(contexts)) if entry.initiator.has_reset else ~entry.waits
+    if entry.initiator.has_reset:
+        return Const(-1, len(contexts))
+    m.d.comb += [
+        entry.leaves.eq(leaves),
+        entry.leaving_context.eq(context),
+        entry.leaving.eq(lookup.mark),
+        lookup.current.eq(entry.current),
+    ]
+    return ~entry.waits

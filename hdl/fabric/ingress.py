@@ -63,14 +63,7 @@ class Ingress(wiring.Component):
         m.submodules.translate = translate = Translate(plan, self.initiator, write=self.write)
         m.submodules.entry = entry = Entry(plan, self.initiator, write=self.write)
         pass_members(m, self, translate, {**sender_members(plan, self.initiator), **fill_members(plan)})
-        drained = connect_entry(m, self, entry, translate.i)
-        if not self.initiator.has_reset:
-            m.d.comb += [
-                entry.leaves.eq(translate.enters),
-                entry.leaving_context.eq(translate.entering_context),
-                entry.leaving.eq(translate.mark),
-                translate.current.eq(entry.current),
-            ]
+        drained = connect_entry(m, self, entry, translate, translate.enters, translate.entering_context)
         m.d.comb += [
             translate.clear.eq(self.isolate),
             self.asking.eq(translate.asking),

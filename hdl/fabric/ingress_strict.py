@@ -82,14 +82,7 @@ class StrictIngress(wiring.Component):
         target = Signal(len(plan.targets))
         m.submodules.entry = entry = Entry(plan, self.initiator, write=self.write)
         pass_members(m, self, lookup, {**sender_members(plan, self.initiator), **fill_members(plan)})
-        drained = connect_entry(m, self, entry, lookup.i)
-        if not self.initiator.has_reset:
-            m.d.comb += [
-                entry.leaves.eq(lookup.next),
-                entry.leaving_context.eq(lookup.context),
-                entry.leaving.eq(lookup.mark),
-                lookup.current.eq(entry.current),
-            ]
+        drained = connect_entry(m, self, entry, lookup, lookup.next, lookup.context)
         m.d.comb += [
             lookup.clear.eq(self.isolate),
             lookup.next.eq(enters & splitter.final),
