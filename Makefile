@@ -21,7 +21,7 @@ export HARDSLICE_STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help sim test bench replay traces verilog waves lint docs clean
+.PHONY: help sim test bench prove mutate replay traces verilog waves lint docs clean
 
 help: ## print this list
 	@echo "make TARGET [CARD=quad] [SEED=1] [WAVES=1]   (CARD: a name below boards/, or the path of a card.yaml)"
@@ -30,7 +30,7 @@ help: ## print this list
 sim: $(READY) ## generate the card, run every scenario on it, print the verdicts, write build/<card>/report.html
 	@$(HARDSLICE) sim $(CARD) $(SIM_OPTIONS)
 
-test: $(READY) ## run all tests
+test: $(READY) $(VENV)/prove ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 soak: $(READY) ## millions of checked transactions and 200 changes with twins; build/<card>/soak.json
@@ -38,6 +38,12 @@ soak: $(READY) ## millions of checked transactions and 200 changes with twins; b
 
 bench: $(READY) $(VENV)/bench ## measure a card (CARD=bench4): area, clock, cycles, throughput; write build/<card>/bench.json
 	@$(HARDSLICE) bench $(if $(filter file default,$(origin CARD)),bench4,$(CARD))
+
+prove: $(READY) $(VENV)/prove ## prove the guarantees of a card, block by block; write build/<card>/proofs.json
+	@$(HARDSLICE) prove $(CARD)
+
+mutate: $(READY) $(VENV)/prove ## plant faults in the sources; a proof must fail for each
+	@FAULTS=all $(BIN)/python -m pytest -n 2 tests/formal/test_mutants.py
 
 replay: $(READY) ## replay recorded programs on a card: alone, together, while it is reconfigured; write build/<card>/replay.json
 	@$(HARDSLICE) replay $(CARD)
@@ -101,6 +107,11 @@ $(READY): pyproject.toml .ci/constraints.txt
 $(VENV)/bench: $(READY)
 	@echo "set-up: synthesis, place and route"
 	@$(call install,--no-build-isolation --editable '.[bench]')
+	@touch $@
+
+$(VENV)/prove: $(READY)
+	@echo "set-up: solver of the proofs"
+	@$(call install,--no-build-isolation --editable '.[prove]')
 	@touch $@
 
 # The whole answer of pip is kept; its last lines are shown when it fails.

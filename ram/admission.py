@@ -41,12 +41,12 @@ def capacity(card: Card) -> int:
     """Bytes per second that one memory target carries for the slices, in each direction.
 
     One beat per cycle, less the scrubber's part: it has the lowest class and gets one grant of `scrub_beats` beats
-    after `patience` others of a higher class. Assumes bursts of at least `scrub_beats` beats; a slice that uses
-    shorter ones gets fewer beats per grant while its target is being scrubbed. Only writes compete with the
-    scrubber, so this is a little too careful for reads.
+    after `patience_least` others of a higher class, if these come one by one. Assumes bursts of at least `scrub_beats`
+    beats; a slice that uses shorter ones gets fewer beats per grant while its target is being scrubbed. Only writes
+    compete with the scrubber, so this is a little too careful for reads.
     """
     fabric = card.fabric
-    return fabric.data_bytes * fabric.clock * fabric.patience // (fabric.patience + 1)
+    return fabric.data_bytes * fabric.clock * fabric.patience_least // (fabric.patience_least + 1)
 
 
 def grant_beats(card: Card) -> int:
@@ -57,12 +57,14 @@ def grant_beats(card: Card) -> int:
 def longest_wait(card: Card, inventory: Inventory, name: str, target: str) -> int:
     """Cycles for which a request of a slice may stand at a target's arbiter before its grant, at worst.
 
-    With E other ports that may carry the slice's class, N ports at the target (the scrubber included), P = `patience`:
+    With E other ports that may carry the slice's class, N ports at the target (the scrubber included), P = `patience`
+    and L = `patience_least`:
 
     - if no other slice at the target has a higher class, each of the E (the scrubber too for class 0) goes once before
-      it, and since one grant in P + 1 ignores classes, so do ``1 + E // P`` others: ``E + 1 + E // P`` grants;
+      it, and since no more than one grant in L + 1 ignores classes, so do ``1 + E // L`` others: ``E + 1 + E // L``
+      grants;
     - otherwise only the grants that ignore classes are sure. There every other port may go first, each after P grants
-      that passed the request over, and each port of its own class may have gone once: ``(P + 2) * N`` grants.
+      that passed the request over: fewer than ``(P + 1) * N`` grants.
 
     One more is under way when the request comes. A grant lasts as long as its burst, at most `grant_beats`, one per
     cycle. If slices have time slots at the target, it is the slots in which the request may go that count: each of them
@@ -115,9 +117,9 @@ def _grants_before(card: Card, inventory: Inventory, name: str, target: str) -> 
     equals -= 1 if mine & classes.keys() else 0
     equals += 1 if own.qos.class_ == SCRUB_CLASS else 0
     if higher:
-        grants = (fabric.patience + 2) * (len(connected) + 1)
+        grants = (fabric.patience + 1) * (len(connected) + 1) - 1
     else:
-        grants = equals + 1 + equals // fabric.patience
+        grants = equals + 1 + equals // fabric.patience_least
     return grants
 
 

@@ -42,6 +42,7 @@ class Fabric(Frozen):
     clock: int
     scrub_beats: int
     patience: int
+    patience_least: int
     slot_cycles: int
     path_cycles: int
     budget_period: int

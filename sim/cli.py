@@ -59,6 +59,21 @@ def bench(
 
 
 @simulation.command()
+def prove(
+    card: hdl.cli.Card,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only what has this in its name; may be given several times.", show_default=False),
+    ] = None,
+) -> int:
+    """Prove a card's guarantees, block by block; writes build/<card>/proofs.json; exit code 1 if one is not proved."""
+    path = find_card(card)
+    from sim.prove.run import main as run
+
+    return int(run(path, only or ()))
+
+
+@simulation.command()
 def replay(
     card: hdl.cli.Card,
     requests: Annotated[int, typer.Option(min=1, max=4000, help="Of each trace, from its beginning.")] = 4000,

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..plan.plan import PATIENCE, bits_for
+from ..plan.plan import PATIENCE, PATIENCE_LEAST, bits_for
 
 
 def _any(values: list[Value]) -> Value:
@@ -76,9 +76,10 @@ class RoundRobin(wiring.Component):
 class Arbiter(wiring.Component):
     """Arbitration by class with a bound for the lowest.
 
-    The highest class that asks is served, and inside a class the input that was served longest ago. After at most
-    `PATIENCE` grants in a row that each passed over a lower class, one grant ignores classes. So an input sees fewer
-    than ``(PATIENCE + 2) * inputs`` grants go to others, whatever they do: while it asks, a grant that breaks the row
+    The highest class that asks is served, and inside a class the input that was served longest ago. After
+    `PATIENCE_LEAST` grants in a row that each passed over a lower class, `PATIENCE` if there is one in every cycle, one
+    grant ignores classes. So an input sees fewer
+    than ``(PATIENCE + 1) * inputs`` grants go to others, whatever they do: while it asks, a grant that breaks the row
     goes to its class or ignores classes; those that were served longer ago than it are at most ``inputs - 1``, and each
     goes behind it when it is served. A class that changes counts from the cycle after the next on.
 
@@ -164,7 +165,7 @@ class Arbiter(wiring.Component):
             m.d.sync += [known[pair].eq(value), was_lower[pair].eq(known[pair])]
         m.d.comb += [
             passing.eq(_any([granted[i] & requested[j] & was_lower[j, i] for i, j in lower])),
-            due.eq(passed_over == PATIENCE - 2),  # in the two cycles until it takes effect two more may pass
+            due.eq(passed_over == PATIENCE_LEAST),  # in the two cycles until it takes effect two more may pass
             ignore_next.eq(Mux(ignore_classes, ~(self.enable & self.request.any()), due & ~ignoring)),
         ]
         m.d.sync += ignoring.eq(ignore_classes & self.grant.any())

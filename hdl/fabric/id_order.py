@@ -119,8 +119,11 @@ class IdOrder(wiring.Component):
         m.d.sync += sweep.eq(sweep + sweeping)
 
         # The next number to give, and the next to deliver.
-        m.submodules.given = given = Memory(shape=bits, depth=ids, init=[])
-        m.submodules.delivered = delivered = Memory(shape=bits, depth=ids, init=[])
+        # Distributed RAM is 4 bits wide; of anything narrower synthesis makes flip-flops and multiplexers, six times as
+        # many look-up tables.
+        count = max(4, bits)
+        m.submodules.given = given = Memory(shape=count, depth=ids, init=[])
+        m.submodules.delivered = delivered = Memory(shape=count, depth=ids, init=[])
         give, given_next = given.write_port(), given.read_port(domain="comb")
         deliver, delivered_done = delivered.write_port(), delivered.read_port(domain="comb")
         delivered_coming, delivered_here = delivered.read_port(domain="comb"), delivered.read_port(domain="comb")
@@ -145,7 +148,7 @@ class IdOrder(wiring.Component):
             head = delivered.read_port(domain="comb")
             m.d.comb += [
                 head.addr.eq(getattr(self, f"head{n}_id")),
-                getattr(self, f"in_order{n}").eq(head.data == getattr(self, f"head{n}_sequence")),
+                getattr(self, f"in_order{n}").eq(head.data[:bits] == getattr(self, f"head{n}_sequence")),
             ]
         outstanding = Signal(range(plan.outstanding + 1))
         m.d.sync += outstanding.eq(outstanding + self.enter - done)
@@ -176,8 +179,8 @@ class IdOrder(wiring.Component):
         is_next_coming = Signal()
         is_next_here = Signal()
         m.d.comb += [
-            is_next_coming.eq(self.coming.sequence == delivered_coming.data),
-            is_next_here.eq(self.head.sequence == delivered_here.data),
+            is_next_coming.eq(self.coming.sequence == delivered_coming.data[:bits]),
+            is_next_here.eq(self.head.sequence == delivered_here.data[:bits]),
         ]
         # No multiplexer: Yosys would let both choices share one read port, behind the choice, which comes late.
         m.d.sync += [

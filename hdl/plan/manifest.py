@@ -7,7 +7,17 @@ from typing import Any
 from .. import VERSION
 from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, LOAD_LEVELS, REKEY_PHASES, register_map
 from .edge import Edge
-from .plan import FRACTION_BITS, KEY_NOBODY, LANE_WIDTHS, PATH_CYCLES, PATIENCE, SCRUB_BEATS, SLOT_CYCLES, Plan
+from .plan import (
+    FRACTION_BITS,
+    KEY_NOBODY,
+    LANE_WIDTHS,
+    PATH_CYCLES,
+    PATIENCE,
+    PATIENCE_LEAST,
+    SCRUB_BEATS,
+    SLOT_CYCLES,
+    Plan,
+)
 from .registers import RegisterMap
 
 FORMAT = 1
@@ -79,6 +89,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "clock": plan.clock,
             "scrub_beats": SCRUB_BEATS,
             "patience": PATIENCE,
+            "patience_least": PATIENCE_LEAST,
             "slot_cycles": SLOT_CYCLES,
             "path_cycles": PATH_CYCLES[plan.isolation],
             "budget_period": plan.meter_period,

@@ -17,8 +17,11 @@ PATH_CYCLES = {"basic": 5, "strict": 6}
 SLOT_CYCLES = 32
 """Cycles of a time slot. A request may take 16 beats, and half of the slot is for when it may start."""
 
-PATIENCE = 15
+PATIENCE_LEAST = 15
 """Grants in a row by which a higher class may pass over a waiting lower one; the next grant ignores classes."""
+
+PATIENCE = PATIENCE_LEAST + 2
+"""As many at most: what is counted takes effect two cycles late, and there may be a grant in each."""
 
 FRACTION_BITS = 8
 """Budgets are counted in 2**-FRACTION_BITS beats."""

@@ -10,8 +10,9 @@ from ..judge import Judgement
 from ..judge.figures import curves
 from ..judge.scoreboard import Result
 from ..judge.verdicts import figure_text
-from . import card, quality, replay, svg, timeline
+from . import card, quality, svg, timeline
 from .card import Owners
+from .results import load
 
 __all__ = ["write_report"]
 
@@ -177,7 +178,8 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "figure": figure_text, "slice_colour": svg.colour}
-    found = {"variety": variety, "replay": replay.load(path.parent, manifest)}
+    results = {name: load(path.parent / f"{name}.json", manifest) for name in ("replay", "proofs")}
+    found = {"variety": variety, **results}
     page = environment.get_template(TEMPLATE).render(_context(manifest, judgement) | found)
     part = path.with_suffix(".part")
     part.write_text(page, encoding="utf-8")

@@ -1,0 +1,175 @@
+"""P1 at the gate: what a target is offered had the right, by the tables as the control plane wrote them."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Mux, Signal, Value
+from amaranth.lib import data
+
+from hdl.fabric import layouts
+from hdl.fabric.gate import DEPTH, HIGH_WATER, Gate, stage_layout
+from hdl.plan.plan import KEY_NOBODY, Plan, Target
+
+from .harness import Harness
+from .ring import position
+from .white_box import WhiteBox
+
+
+def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
+    """One request, any one, from its grant until it has left."""
+    h = Harness()
+    m = h.m
+    box = h.place(Gate(plan, target, write=write))
+    verdicts = box.parts["verdicts"]
+    granule_bits = len(box.revoke_first)
+
+    # Any granule, any slice, any key; and what the control plane has written about them.
+    granule = h.constant(granule_bits, "granule")
+    slice_ = h.constant(plan.slice_bits, "slice", below=plan.slices)
+    key = h.constant(plan.key_bits, "key", below=plan.keys)
+    key_of_granule = Signal(plan.key_bits)
+    has_right = Signal(reset_less=True)
+    if target.kind == "memory":
+        h.assume(granule < target.keyed, "an entry leads to a granule that its target has")
+        set_, value = Signal(reset_less=True), Signal(plan.key_bits, reset_less=True)
+        m.d.comb += key_of_granule.eq(Mux(set_, value, h.contents(box, "key_table", granule, plan.key_bits)))
+        with m.If(box.key_write & (box.key_granule == granule)):
+            m.d.sync += [set_.eq(1), value.eq(box.key_value)]
+        h.invariant("key table", box.word(m, "key_table", granule) == key_of_granule)
+    else:
+        with m.If(box.key_write):
+            m.d.sync += key_of_granule.eq(box.key_value)
+    with m.If(box.rights_write & (box.rights_key == key)):
+        m.d.sync += has_right.eq(box.rights_slices.bit_select(slice_, 1))
+    h.invariant("table of rights", box.word(m, "rights", key).bit_select(slice_, 1) == has_right)
+
+    # How many are inside, and where.
+    given, checked = box.signal("given"), verdicts.component.i.valid
+    grant, leave, left = box.signal("grant"), box.signal("leave"), box.signal("left")
+    level = box.signal("level")
+    inside = Signal(5)
+    m.d.sync += inside.eq(inside + grant.any() - leave)
+    write_at = position(verdicts.signal("write_at"), DEPTH)
+    read_at = position(verdicts.signal("read_at"), DEPTH)
+    queued = Signal(5)
+    m.d.comb += queued.eq(Mux(verdicts.signal("stored"), (write_at - read_at - 1)[:4] + 1, 0))
+    h.invariant("an empty queue", write_at == read_at, when=~verdicts.signal("stored"))
+    h.invariant("all are in the queue of verdicts or on their way there", inside == queued + given + checked)
+    h.invariant("the stage is one ahead", position(box.signal("stage_at"), DEPTH) == (write_at + checked)[:4])
+    h.invariant("the level is late", level == inside + left)
+    h.invariant("room", level <= HIGH_WATER, when=box.signal("room"))
+    h.invariant("a grant has room", level <= HIGH_WATER + 1, when=box.signal("may_grant"))
+    h.invariant("never full", level <= HIGH_WATER + 2)
+    h.claim("a queue that does not say when it is full never is", inside < DEPTH)
+    h.claim("what is offered was granted", inside != 0, when=box.stands)
+
+    # One of them.
+    # A key comes from a block RAM, which is read with the grant, or is a register that is looked at one cycle later.
+    keyed, at_grant = key_of_granule == key, Const(target.kind == "memory", 1)
+    asked = data.View(layouts.asking(plan), box.signal("asked"))
+    chosen = h.any(1, "chosen")
+    source = Signal(plan.source_bits)
+    ahead = Signal(4)
+    place = Signal(4)
+    tracked = Signal()
+    age = Signal(2)
+    right = Signal()
+    starts = Signal()
+    m.d.comb += starts.eq(
+        ~tracked & chosen & grant.any() & (asked.granule == granule) & (asked.slice == slice_) & (keyed | ~at_grant)
+    )
+    ends = tracked & leave & (ahead == 0)
+    with m.If(starts):
+        m.d.sync += [tracked.eq(1), ahead.eq(inside - leave), age.eq(0)]
+        for n, index in enumerate(box.component.sources):
+            with m.If(grant[n]):
+                m.d.sync += source.eq(index)
+    with m.Elif(tracked):
+        m.d.sync += [age.eq(Mux(age == 2, 2, age + 1)), ahead.eq(ahead - leave)]
+        with m.If(ends | ((age == 0) & ~keyed & ~at_grant)):
+            m.d.sync += tracked.eq(0)
+    in_range = (granule >= box.revoke_first) & (granule <= box.revoke_last) if target.kind == "memory" else Const(1)
+    # In the cycle after the grant the rights are looked up, and whether the granule is revoked.
+    with m.If(tracked & (age == 0)):
+        m.d.sync += [
+            right.eq(has_right & (key != KEY_NOBODY) & ~(box.revoke & in_range)),
+            place.eq(box.signal("stage_at")),
+        ]
+    trusted = source == len(plan.initiators) if box.component.has_scrubber else Const(0)
+    h.shown |= {"tracked": tracked, "age": age, "ahead": ahead, "right": right, "source": source}
+    _tracked(h, box, verdicts, tracked, age, ahead, place, inside, read_at)
+    # Of which epoch it is, and how many of the older one are inside.
+    born, last_epoch, older_before, older = Signal(), Signal(), Signal(5), Signal(5)
+    turned = Signal()
+    m.d.comb += [turned.eq(box.epoch != last_epoch), older.eq(Mux(turned, inside, older_before))]
+    m.d.sync += [last_epoch.eq(box.epoch), older_before.eq(Mux(older == 0, 0, older - leave))]
+    with m.If(starts):
+        m.d.sync += born.eq(box.epoch)
+    h.assume(~turned | (older_before == 0), "the epoch turns only when nothing of the older one is left")
+    h.invariant("older ones are inside", older_before <= inside)
+    h.invariant("older ones come first", (born != last_epoch) == (ahead < older_before), when=tracked)
+
+    # What stands in the stage is what came in.
+    stored = tracked & (age != 0)
+    came = Signal(stage_layout(plan))
+    incoming = data.View(stage_layout(plan), box.signal("incoming"))
+    with m.If(tracked & (age == 0)):
+        m.d.sync += came.eq(incoming)
+    h.invariant("in the stage", box.word(m, "stage", place).as_value() == came.as_value(), when=stored)
+    for moment, request in ((tracked & (age == 0), incoming), (stored, came)):
+        h.invariant("its granule", request.request.address >> plan.granule_bits == granule, when=moment)
+        h.invariant("its slice", request.request.slice == slice_, when=moment)
+        h.invariant("its source", request.source == source, when=moment)
+        h.invariant("its epoch", request.epoch == born, when=moment)
+    passing = Mux(trusted, 1, right)
+    h.invariant("verdict", ~verdicts.component.i.payload.denied == passing, when=tracked & (age == 1))
+    kept = verdicts.word(m, "entries", place)
+    h.invariant("verdict in the queue", ~kept.denied == passing, when=tracked & (age == 2))
+
+    oldest = tracked & (ahead == 0)
+    offered = oldest & box.o.valid
+    h.claim("what is offered has the right", passing, when=offered)
+    h.claim("what is offered is for the granule that was asked for",
+            box.o.payload.address >> plan.granule_bits == granule, when=offered)  # fmt: skip
+    h.claim("what is offered names the slice that asked", box.o.payload.slice == slice_, when=offered)
+    h.claim("what is offered names the source that was granted", box.source == source, when=offered)
+    h.claim("an offer stays as it is", box.o.payload.as_value() == came.request.as_value(), when=offered)
+    stands_open = Signal()
+    m.d.sync += stands_open.eq(offered & ~box.o.ready)
+    h.claim("an offer stays until it is taken", box.o.valid, when=stands_open & tracked)
+    if write:
+        h.claim("data of what has no right is not offered", passing, when=oldest & box.w.valid)
+    h.claim("what was checked is seen", box.stands, when=stored)
+    h.claim("the oldest of the older epoch is seen", box.behind, when=oldest & box.stands & (older != 0))
+    h.claim("an older one comes before all others", born != box.epoch, when=oldest & (older != 0))
+
+    # It leaves: with this verdict, to this source.
+    gone, seen = Signal(), Signal()
+    m.d.sync += [gone.eq(ends), seen.eq(~starts & tracked & (seen | offered))]
+    h.invariant("seen", tracked & (ahead == 0) & passing | gone, when=seen)
+    if target.timeout:
+        h.invariant("seen by the gate", box.signal("offered"), when=seen & tracked)
+    for n, index in enumerate(box.component.sources):
+        h.claim("who asked is told", box.decided[n] == (source == index), when=gone)
+    exists = Cat(source == index for index in box.component.sources).any()
+    h.invariant("the source exists", exists, when=tracked | gone)
+    h.claim("who has no right is told so", box.decided_denied, when=gone & ~passing)
+    h.claim("who was offered is told so", ~box.decided_denied, when=gone & seen)
+    h.claim("the epoch is told", box.decided_epoch == born, when=gone)
+    h.claim("what has left is seen once more", box.behind, when=gone & (born != box.epoch))
+    h.claim("a denial is noted", box.fault_valid & (box.fault.slice == slice_), when=ends & ~passing)
+    return h
+
+
+def _tracked(
+    h: Harness, box: WhiteBox, verdicts: WhiteBox, tracked: Signal, age: Signal, ahead: Signal, place: Signal,
+    inside: Signal, read_at: Value,
+) -> None:  # fmt: skip
+    """Where the tracked request stands."""
+    h.invariant("it is inside", ahead < inside, when=tracked)
+    h.invariant("its place", position(place, DEPTH) == (read_at + ahead)[:4], when=tracked & (age != 0))
+    h.invariant("fresh", (ahead + 1 == inside) & box.signal("given"), when=tracked & (age == 0))
+    h.invariant("checked", (ahead + 1 + box.signal("given") == inside) & verdicts.component.i.valid,
+                when=tracked & (age == 1))  # fmt: skip
+    h.invariant("queued", ahead + 1 + box.signal("given") + verdicts.component.i.valid <= inside,
+                when=tracked & (age == 2))  # fmt: skip
+    h.invariant("age", age <= 2)

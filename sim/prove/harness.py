@@ -1,0 +1,134 @@
+"""What a proof is made of: components with free inputs, what is assumed of these, and what is claimed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.asserts import AnyConst, AnySeq, Initial
+from amaranth.back import rtlil
+from amaranth.hdl import Assert, Assume, Cover, Module, Shape, Signal, Value
+from amaranth.lib.wiring import In
+
+from .white_box import WhiteBox
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that is asserted; `helps` if it is there for the induction and no guarantee by itself."""
+
+    name: str
+    place: str
+    helps: bool
+
+
+class Harness:
+    """A design with claims about it.
+
+    All inputs of what is placed in it are free, its reset included, unless the harness drives them: they take any
+    value in any cycle. Registers begin with their value of reset, memories with what they are given at power-on.
+
+    Members
+    -------
+    m : Module
+        For the harness's own logic.
+    claims : list of Claim
+    assumed : list of str
+        Claims of other proofs that this one rests on; `environment`, what it asks of the world outside.
+    covers : int
+    without_contents : list of str
+        Memories that hold anything when power comes on.
+    shown : dict of str to Value
+        What a trace prints, by label.
+    """
+
+    def __init__(self) -> None:
+        self.m = Module()
+        self.claims: list[Claim] = []
+        self.assumed: list[str] = []
+        self.environment: list[str] = []
+        self.covers = 0
+        self.without_contents: list[str] = []
+        self.shown: dict[str, Signal] = {}
+        self._inputs: dict[str, Value] = {}
+
+    def place(self, component: Any, name: str = "dut", driven: tuple[str, ...] = ()) -> WhiteBox:
+        """Put a component into the design; the members `driven` are the harness's to drive."""
+        box = WhiteBox(component)
+        self.m.submodules[name] = box.module
+        for path, member, value in component.signature.flatten(component):
+            if member.flow == In and path[0] not in driven:
+                self._inputs["_".join((name, *map(str, path)))] = Value.cast(value)
+        return box
+
+    def constant(self, shape: Any, name: str, below: int | None = None) -> Signal:
+        """Any value, the same in every cycle: what is claimed of it is claimed of each value."""
+        signal = self._free(AnyConst(shape), name)
+        if below is not None and below < 1 << len(signal):
+            self.m.d.comb += Assume(signal < below)
+        return signal
+
+    def any(self, shape: Any, name: str) -> Signal:
+        """Any value in every cycle."""
+        return self._free(AnySeq(shape), name)
+
+    def _free(self, value: Any, name: str) -> Signal:
+        signal = Signal(Shape.cast(value.shape()), name=name)
+        self.m.d.comb += signal.eq(value)
+        self.shown[name] = signal
+        return signal
+
+    def show(self, name: str, value: Any) -> Signal:
+        """Have a trace print it, and name it."""
+        value = Value.cast(value)
+        signal = Signal(value.shape(), name=name)
+        self.m.d.comb += signal.eq(value)
+        self.shown[name] = signal
+        return signal
+
+    def contents(self, box: WhiteBox, memory: str, address: Value, shape: Any) -> Signal:
+        """What a memory held at an address when power came on: anything, in place of what it is given there.
+
+        So the claims do not depend on that, and a solver need not go through a large memory word by word.
+        """
+        first = self.constant(shape, f"{memory}_first")
+        word = box.word(self.m, memory, address)
+        self.m.d.comb += Assume(~Initial() | (word == first))
+        self.without_contents.append(memory)
+        return first
+
+    def assume(self, holds: Any, *claims: str, environment: str = "") -> None:
+        """It holds in every cycle, since other proofs claim so, or because of what is outside of the card."""
+        for claim in claims:
+            if claim not in self.assumed:
+                self.assumed.append(claim)
+        if environment and environment not in self.environment:
+            self.environment.append(environment)
+        self.m.d.comb += Assume(holds)
+
+    def claim(self, name: str, holds: Any, *, when: Any = 1) -> None:
+        """Whenever `when`, it holds; and `when` can come about."""
+        self._assert(name, holds, when, helps=False)
+
+    def invariant(self, name: str, holds: Any, *, when: Any = 1) -> None:
+        """The same of something that is there for the induction."""
+        self._assert(name, holds, when, helps=True)
+
+    def _assert(self, name: str, holds: Any, when: Any, *, helps: bool) -> None:
+        caller = sys._getframe(2)
+        self.claims.append(Claim(name, f"{caller.f_code.co_filename}:{caller.f_lineno}", helps))
+        if isinstance(when, int):
+            self.m.d.comb += Assert(Value.cast(holds).bool(), src_loc_at=2)
+        else:
+            self.m.d.comb += Assert(~Value.cast(when).bool() | Value.cast(holds).bool(), src_loc_at=2)
+            self.cover(when)
+
+    def cover(self, reached: Any) -> None:
+        """It can come about."""
+        self.covers += 1
+        self.m.d.comb += Cover(Value.cast(reached).bool(), src_loc_at=3)
+
+    def rtlil(self) -> str:
+        """The design as text of Yosys."""
+        return str(rtlil.convert(self.m, name="top", ports=list(self._inputs.values())))

@@ -1,0 +1,24 @@
+"""Places of a ring that is walked through as a shift register counts, see :func:`hdl.bus.queue.following`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Const, Value
+
+from hdl.bus.queue import _TAPS
+
+
+def order(bits: int) -> list[int]:
+    """The position of each place, counted from place 0."""
+    positions, place = [0] * (1 << bits), 0
+    for number in range(1 << bits):
+        positions[place] = number
+        low = place & (1 << bits - 1) - 1
+        feedback = (place & _TAPS[bits]).bit_count() % 2 if bits > 1 else place
+        place = low << 1 | feedback ^ (low == 0)
+    return positions
+
+
+def position(place: Value, depth: int) -> Value:
+    """Position of a place of a ring of `depth`, a power of two."""
+    bits = depth.bit_length() - 1
+    return Array(Const(value, bits) for value in order(bits))[place]

@@ -1,0 +1,36 @@
+"""The proofs are checked: a fault planted in the sources makes its proof fail, with a trace."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .mutants import MUTANTS, QUICK
+
+ROOT = Path(__file__).parents[2]
+PROVE = "import sys; from sim.cli import main; sys.exit(main())"
+
+
+PLANTED = [mutant for mutant in MUTANTS if mutant.quick or os.environ.get("FAULTS") == "all"]
+
+
+def test_names():
+    """The quick ones are all there, and no two are called alike."""
+    names = [mutant.name for mutant in MUTANTS]
+    assert set(names) >= QUICK and len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("mutant", PLANTED, ids=lambda mutant: mutant.name)
+def test_a_fault_is_found(tmp_path, mutant):
+    for package in ("hdl", "sim", "ram"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    mutant.plant(tmp_path / "hdl")
+    command = [sys.executable, "-c", PROVE, "prove", str(ROOT / "boards" / mutant.card), "--only", mutant.proof]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    reasons = [line for line in done.stdout.splitlines() if line.startswith(("  does not hold: ", "  the induction"))]
+    assert any(mutant.red in reason for reason in reasons), done.stdout
