@@ -13,6 +13,12 @@ from .lookup import WAITING
 from .tenure import Tenure
 
 
+def standing_places(initiator: Initiator) -> int:
+    """Requests of one plane that can stand between a port and where they get their slice."""
+    contexts = len(initiator.contexts)
+    return WAITING + (contexts * places(contexts) if contexts > 1 else 0)
+
+
 class Entry(wiring.Component):
     """Takes requests and write data from a port: none while it is isolated, and each marked with its context's tenure.
 
@@ -95,8 +101,7 @@ class Entry(wiring.Component):
         """The mark of the request at the port."""
         contexts = len(self.initiator.contexts)
         several = contexts > 1
-        aside = contexts * places(contexts) if several else 0
-        m.submodules.tenure = tenure = Tenure(self.plan, self.initiator, aside + WAITING)
+        m.submodules.tenure = tenure = Tenure(self.plan, self.initiator, standing_places(self.initiator))
         m.d.comb += [
             tenure.owned.eq(self.owned),
             tenure.arrives.eq(accepted & (~several | (self.i.payload.user < contexts))),

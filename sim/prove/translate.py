@@ -1,0 +1,81 @@
+"""P1 at the ingress: a request asks with the slice that owned its context when it entered, or is denied."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Const, Signal
+from amaranth.lib import data
+
+from hdl.fabric.translate import PLACES, Translate, request_layout
+from hdl.plan.plan import Initiator, Plan
+
+from .harness import Harness
+from .ring import position
+
+
+def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
+    """One request, any one, from when its slice is known until it leaves; windows may hold anything."""
+    h = Harness()
+    m = h.m
+    box = h.place(Translate(plan, port, write=write))
+    lookup, order = box.parts["lookup"], box.parts["order"]
+    contexts = len(port.contexts)
+    stands = box.signal("stands")
+    write_at, read_at = position(box.signal("write_at"), PLACES), position(box.signal("read_at"), PLACES)
+    bits = PLACES.bit_length() - 1
+    inside = Signal(range(PLACES))
+    m.d.sync += inside.eq(inside + box.enters - box.leave)
+    h.assume(~box.leave | box.valid, "only what asks leaves")
+    h.invariant("what stands", stands == (1 << inside)[: len(stands) + 1] - 1)
+    h.invariant("its places", write_at == (read_at + inside)[:bits])
+    h.claim("a request enters when there is room", order.component.room, when=box.enters)
+
+    chosen = h.any(1, "chosen")
+    tracked, ahead, place = Signal(), Signal(range(PLACES)), Signal(bits)
+    came = Signal(request_layout(plan))
+    owner, had_owner, mine = Signal(plan.slice_bits), Signal(), Signal(plan.user_bits)
+    context = box.entering_context
+    members = range(contexts)
+    known = context < contexts
+    current = box.current if not port.has_reset else Const(1)
+    owned = known & current & Array(getattr(box, f"owned{n}") for n in members)[context]
+    starts = box.enters & chosen & ~tracked
+    fresh = Signal()
+    m.d.sync += fresh.eq(starts)
+    with m.If(starts):
+        m.d.sync += [
+            tracked.eq(1),
+            ahead.eq(inside - box.leave),
+            place.eq(box.signal("write_at")),
+            came.eq(box.signal("arriving")),
+            mine.eq(context),
+            had_owner.eq(owned),
+            owner.eq(Array(getattr(box, f"slice{n}") for n in members)[context]),
+        ]
+    with m.Elif(tracked):
+        m.d.sync += [ahead.eq(ahead - box.leave), tracked.eq(~(box.leave & (ahead == 0)))]
+    h.shown |= {"tracked": tracked, "ahead": ahead, "owner": owner, "had_owner": had_owner, "mine": mine}
+    arriving = data.View(request_layout(plan), box.signal("arriving"))
+    goes_to = arriving.order.destination
+    targets = len(plan.targets)
+    h.claim("who has no slice is denied", ~goes_to[:targets].any() & goes_to[-1], when=box.enters & ~owned)
+    h.claim("what is no legal burst inside the window is denied", ~goes_to[:targets].any() & goes_to[-1],
+            when=box.enters & ~lookup.component.accepted)  # fmt: skip
+    h.invariant("it is inside", ahead < inside, when=tracked)
+    h.invariant("its place", position(place, PLACES) == (read_at + ahead)[:bits], when=tracked)
+    h.invariant("it stands there", box.word(m, "ring", place).as_value() == came.as_value(), when=tracked)
+    h.invariant("it goes where its window leads", box.signal("destination") == came.order.destination,
+                when=tracked & (ahead == 0))  # fmt: skip
+    h.invariant("its owner", came.slice == owner, when=tracked & had_owner)
+    h.invariant("its context", came.context == mine, when=tracked)
+    h.invariant("nobody's goes nowhere", ~came.order.destination[:targets].any(), when=tracked & ~had_owner)
+    asks = tracked & (ahead == 0) & box.ask.any()
+    h.claim("only a slice's request asks", had_owner, when=asks)
+    h.claim("it asks for the slice that owned its context", box.asking.slice == owner, when=asks)
+    h.claim("it asks for the granule that its window says", box.asking.granule == came.granule, when=asks)
+    h.claim("it asks where its window says", (box.ask & ~came.order.destination[:targets]) == 0, when=asks)
+    h.claim("it is denied if its window leads nowhere", came.order.destination[-1],
+            when=tracked & (ahead == 0) & box.deny)  # fmt: skip
+    told, told_context = Signal(), Signal(plan.user_bits)
+    m.d.sync += [told.eq(tracked & (ahead == 0)), told_context.eq(mine)]
+    h.claim("its context is told", box.rest.context == told_context, when=told)
+    return h
