@@ -63,7 +63,7 @@ def _tell(verdict: Verdict, console: Console) -> None:
     for reason in verdict.failed:
         console.print(f"  {reason}", markup=False)
     if verdict.trace:
-        console.print(f"  cycle by cycle, in hexadecimal; all signals are in {verdict.waves}", markup=False)
+        console.print(f"  how it comes about, in hexadecimal; all signals are in {verdict.waves}", markup=False)
         console.print("\n".join(f"    {line}" for line in verdict.trace.splitlines()), markup=False)
 
 

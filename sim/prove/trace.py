@@ -41,11 +41,10 @@ def read(path: Path, names: Iterable[str]) -> dict[str, list[int]]:
 
 
 def table(values: dict[str, list[int]]) -> str:
-    """As text: a line for each signal, a column for each cycle."""
-    width = max((len(name) for name in values), default=0)
-    columns = [[f"{value:x}" for value in row] for row in values.values()]
-    wide = max((len(cell) for row in columns for cell in row), default=1)
-    return "\n".join(
-        f"{name:<{width}}  " + " ".join(f"{cell:>{wide}}" for cell in row)
-        for name, row in zip(values, columns, strict=True)
-    )
+    """As text: a line for each signal in hexadecimal, a column for each cycle; the claim fails in the last."""
+    cycles = range(max((len(row) for row in values.values()), default=0))
+    lines = {"cycle": [str(cycle) for cycle in cycles]}
+    lines |= {name: [f"{value:x}" for value in row] for name, row in values.items()}
+    width = max(map(len, lines))
+    wide = max((len(cell) for row in lines.values() for cell in row), default=1)
+    return "\n".join(f"{name:<{width}}  " + " ".join(f"{cell:>{wide}}" for cell in row) for name, row in lines.items())
