@@ -20,7 +20,6 @@ def deliver(plan: Plan, *, write: bool) -> Harness:
     h.claim("one answer at a time", (show & (show - 1)[:sources]) == 0, when=show.any())
     h.claim("only what is offered is taken", (take & ~box.valid) == 0, when=take.any())
     h.claim("what is taken is shown", (take & ~show) == 0, when=take.any())
-    h.claim("whatever is there is offered", box.o.valid == box.valid.any())
     turn = box.parts["turn"]
     pairs = {(i, j): turn.signal(f"first_{i}_{j}") for j in range(sources) for i in range(j)}
     before = {**pairs, **{(j, i): ~first for (i, j), first in pairs.items()}}

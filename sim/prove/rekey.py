@@ -203,7 +203,6 @@ def _scrub(
     )
     h.claim("zeros are written inside the range", (progress >= box.revoke_first) & (progress <= box.revoke_last),
             when=box.scrub_valid)  # fmt: skip
-    h.claim("a burst lies in its granule", box.scrub_burst == sent, when=box.scrub_valid)
     # With every beat that is taken it comes closer.
     position, moved, was = Signal(len(sent) + len(beat)), Signal(), Signal()
     m.d.sync += [position.eq(Cat(beat, sent)), moved.eq(box.scrub_valid & box.scrub_ready), was.eq(phase == SCRUB)]

@@ -42,9 +42,11 @@ def read(path: Path, names: Iterable[str]) -> dict[str, list[int]]:
 
 def table(values: dict[str, list[int]]) -> str:
     """As text: a line for each signal in hexadecimal, a column for each cycle; the claim fails in the last."""
-    cycles = range(max((len(row) for row in values.values()), default=0))
+    if not values:
+        return ""
+    cycles = range(max(len(row) for row in values.values()))
     lines = {"cycle": [str(cycle) for cycle in cycles]}
     lines |= {name: [f"{value:x}" for value in row] for name, row in values.items()}
     width = max(map(len, lines))
-    wide = max((len(cell) for row in lines.values() for cell in row), default=1)
+    wide = max(len(cell) for row in lines.values() for cell in row)
     return "\n".join(f"{name:<{width}}  " + " ".join(f"{cell:>{wide}}" for cell in row) for name, row in lines.items())

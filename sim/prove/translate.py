@@ -24,7 +24,7 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     bits = PLACES.bit_length() - 1
     inside = Signal(range(PLACES))
     m.d.sync += inside.eq(inside + box.enters - box.leave)
-    h.assume(~box.leave | box.valid, "only what asks leaves")
+    h.assume(~box.leave | box.valid, "only who asks is granted")
     h.invariant("what stands", stands == (1 << inside)[: len(stands) + 1] - 1)
     h.invariant("its places", write_at == (read_at + inside)[:bits])
     h.claim("a request enters when there is room", order.component.room, when=box.enters)
