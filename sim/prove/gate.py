@@ -59,7 +59,7 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     h.invariant("room", level <= HIGH_WATER, when=box.signal("room"))
     h.invariant("a grant has room", level <= HIGH_WATER + 1, when=box.signal("may_grant"))
     h.invariant("never full", level <= HIGH_WATER + 2)
-    h.claim("a queue that does not say when it is full never is", inside < DEPTH)
+    h.claim("the queue of verdicts never overflows", inside < DEPTH)
     h.claim("what is offered was granted", inside != 0, when=box.stands)
 
     # One of them.

@@ -24,7 +24,7 @@ def queue(depth: int, *, always_room: bool, fall_through: bool, recalls: bool) -
     inside = Signal(range(depth + 1))
     m.d.sync += inside.eq(Mux(box.clear, 0, inside + push - pop))
     if always_room:
-        h.assume(~box.i.valid | (inside != depth), "a queue that does not say when it is full never is")
+        h.assume(~box.i.valid | (inside != depth), "no queue that does not tell its room is filled beyond it")
     held = Mux(stored, (position(write_at, depth) - position(read_at, depth) - 1)[: len(write_at)] + 1, 0)
     h.invariant("what is held", held == inside)
     h.invariant("an empty queue", write_at == read_at, when=~stored)

@@ -36,7 +36,7 @@ def return_queue(plan: Plan, *, write: bool) -> Harness:
     h.invariant("what is decided", decided == Mux(stored, (write_at - read_at - 1)[:bits] + 1, 0))
     h.invariant("what is granted", position(box.signal("note_at"), depth) == (write_at + granted)[:bits])
     h.invariant("room for all", granted + decided <= plan.outstanding)
-    h.claim("a queue that does not say when it is full never is", decided < depth, when=box.decided)
+    h.claim("the queue of verdicts never overflows", decided < depth, when=box.decided)
 
     # Older ones come first, as they left the gate.
     last_epoch, older_before, older = Signal(), Signal(range(depth + 1)), Signal(range(depth + 1))
