@@ -6,7 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-_TAPS = {2: 0b11, 3: 0b110, 4: 0b1100, 5: 0b10100, 6: 0b110000}
+TAPS = {2: 0b11, 3: 0b110, 4: 0b1100, 5: 0b10100, 6: 0b110000}
 """Feedback of shift registers of maximal length, by their number of bits (Xilinx XAPP052, table 3)."""
 
 
@@ -18,7 +18,7 @@ def following(place: Value, *, whole: bool = True) -> Value:
     bits = len(place)
     if bits == 1:
         return ~place
-    feedback = (place & _TAPS[bits]).xor()
+    feedback = (place & TAPS[bits]).xor()
     return Cat(feedback ^ (place[:-1] == 0) if whole else feedback, place[:-1])
 
 

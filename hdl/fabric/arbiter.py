@@ -78,10 +78,10 @@ class Arbiter(wiring.Component):
 
     The highest class that asks is served, and inside a class the input that was served longest ago. After
     `PATIENCE_LEAST` grants in a row that each passed over a lower class, `PATIENCE` if there is one in every cycle, one
-    grant ignores classes. So an input sees fewer
-    than ``(PATIENCE + 1) * inputs`` grants go to others, whatever they do: while it asks, a grant that breaks the row
-    goes to its class or ignores classes; those that were served longer ago than it are at most ``inputs - 1``, and each
-    goes behind it when it is served. A class that changes counts from the cycle after the next on.
+    grant ignores classes. So an input sees fewer than ``(PATIENCE + 1) * inputs`` grants go to others, whatever they
+    do: while it asks, a grant that breaks the row goes to its class or ignores classes; those that were served longer
+    ago than it are at most ``inputs - 1``, and each goes behind it when it is served. A class that changes counts from
+    the cycle after the next on.
 
     Latency: combinational.
 

@@ -35,7 +35,7 @@ class Harness:
         For the harness's own logic.
     claims : list of Claim
     assumed : list of str
-        Claims of other proofs that this one rests on; `environment`, what it asks of the world outside.
+        Claims of other proofs that this one rests on; `environment`, what it asks of what is around the block.
     covers : int
     without_contents : list of str
         Memories that hold anything when power comes on.
@@ -51,7 +51,7 @@ class Harness:
         self.covers = 0
         self.without_contents: list[str] = []
         self.shown: dict[str, Signal] = {}
-        self._inputs: dict[str, Value] = {}
+        self._inputs: list[Value] = []
 
     def place(self, component: Any, name: str = "dut", driven: tuple[str, ...] = ()) -> WhiteBox:
         """Put a component into the design; the members `driven` are the harness's to drive."""
@@ -59,7 +59,7 @@ class Harness:
         self.m.submodules[name] = box.module
         for path, member, value in component.signature.flatten(component):
             if member.flow == In and path[0] not in driven:
-                self._inputs["_".join((name, *map(str, path)))] = Value.cast(value)
+                self._inputs.append(Value.cast(value))
         return box
 
     def constant(self, shape: Any, name: str, below: int | None = None) -> Signal:
@@ -99,7 +99,15 @@ class Harness:
         return first
 
     def assume(self, holds: Any, *claims: str, environment: str = "") -> None:
-        """It holds in every cycle, since other proofs claim so, or because of what is outside of the card."""
+        """It holds in every cycle, since other proofs claim so, or because of what is around the block.
+
+        Raises
+        ------
+        ValueError
+            Nothing is named that it follows from.
+        """
+        if not claims and not environment:
+            raise ValueError("an assumption names the claims that it follows from, or the environment")
         for claim in claims:
             if claim not in self.assumed:
                 self.assumed.append(claim)
@@ -131,4 +139,4 @@ class Harness:
 
     def rtlil(self) -> str:
         """The design as text of Yosys."""
-        return str(rtlil.convert(self.m, name="top", ports=list(self._inputs.values())))
+        return str(rtlil.convert(self.m, name="top", ports=self._inputs))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -111,7 +112,7 @@ class Verdict:
         What is claimed; `invariants` counts what is asserted beside for the induction, `covers` the situations that
         were shown to come about.
     assumed, environment : list of str
-        Claims of other proofs, and what it asks of the world outside.
+        Claims of other proofs, and what it asks of what is around the block.
     seconds : float
         That the solver and its tools took, when it was proved.
     failed : list of str
@@ -237,7 +238,8 @@ def run(proof: Proof, folder: Path, tools: Path, cache: Path) -> Verdict:
     if kept.exists():
         verdict.proved, verdict.seconds = True, json.loads(kept.read_text(encoding="utf-8"))["seconds"]
         return verdict
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # no trace of a run before
+    folder.mkdir(parents=True)
     (folder / "design.il").write_text(design, encoding="utf-8")
     (folder / "small.il").write_text(smaller, encoding="utf-8")
     (folder / "proof.sby").write_text(settings, encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Const, Value
 
-from hdl.bus.queue import _TAPS
+from hdl.bus.queue import TAPS
 
 
 def order(bits: int, *, whole: bool = True) -> list[int]:
@@ -13,7 +13,7 @@ def order(bits: int, *, whole: bool = True) -> list[int]:
     for number in range((1 << bits) - (not whole)):
         positions[place] = number
         low = place & (1 << bits - 1) - 1
-        feedback = (place & _TAPS[bits]).bit_count() % 2 if bits > 1 else place
+        feedback = (place & TAPS[bits]).bit_count() % 2 if bits > 1 else place
         place = low << 1 | (feedback ^ (low == 0) if whole else feedback)
     return positions
 

@@ -48,7 +48,11 @@ def prove(wanted: Sequence[Proof], out: Path, say: Console | None = None) -> lis
             for proof in wanted
         ]
         for done in as_completed(running):
-            verdict = done.result()
+            try:
+                verdict = done.result()
+            except Refusal:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
             verdicts[verdict.name] = verdict
             if say:
                 passed = "[green]proved[/green]" if verdict.proved else "[red]NOT PROVED[/red]"

@@ -23,17 +23,18 @@ def tenure(plan: Plan, port: Initiator) -> Harness:
     parity = Array(box.signal("parity"))[context]
     before = Array(box.signal("before"))[context]
     h.assume(~(owned & ~before) | ~waits, "a context is given when it is drained, to whom it was meant for")
-    h.assume(~box.arrives | (box.arriving_context < contexts))
-    h.assume(~box.leaves | (box.leaving_context < contexts))
+    entry = "the entry tells of contexts that the port has"
+    h.assume(~box.arrives | (box.arriving_context < contexts), environment=entry)
+    h.assume(~box.leaves | (box.leaving_context < contexts), environment=entry)
 
     # Others of this context that stand, with either mark; this one is counted beside them.
     arrives = box.arrives & (box.arriving_context == context)
     leaves = box.leaves & (box.leaving_context == context)
     chosen = h.any(1, "chosen")
     tracked, mark, same = Signal(), Signal(2), Signal()
-    mine = h.any(1, "it_leaves")
+    mine = Signal()
+    m.d.comb += mine.eq(h.any(1, "it_leaves") & tracked & leaves)
     other = h.any(2, "mark_of_another")
-    h.assume(~mine | (tracked & leaves))
     m.d.comb += box.leaving.as_value().eq(Mux(mine, mark, other))
     starts = Signal()
     m.d.comb += starts.eq(arrives & chosen & ~tracked)
