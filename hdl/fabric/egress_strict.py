@@ -2,13 +2,13 @@
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..plan.plan import Plan, Target
 from . import layouts
 from .gate import Gate
 from .owed import Owed
+from .under_way import UnderWay
 from .virtual_queue import VirtualQueue
 
 
@@ -186,26 +186,18 @@ class StrictEgress(wiring.Component):
                 m.d.comb += self.scrubbed.eq(0)
 
     def _count(self, m: Module, ends: Signal, answer_id: Value) -> None:
-        """Behind the gate, a request's epoch stands in a table until its answer. The scrubber's writes do not count."""
-        plan, gate = self.plan, self.gate
-        m.submodules.epochs = epochs = Memory(shape=1, depth=1 << plan.target_id_bits, init=[])
-        note, recall = epochs.write_port(), epochs.read_port(domain="comb")
-        passes = Signal()
+        """What the target has not answered; the scrubber's writes do not count."""
+        gate = self.gate
+        m.submodules.under_way = under_way = UnderWay(self.plan, self.target)
         by_scrubber = gate.decided[-1] if gate.has_scrubber else 0
         m.d.comb += [
-            passes.eq(gate.decided.any() & ~gate.decided_denied & ~by_scrubber),
-            note.en.eq(gate.stands),  # before it is known whether it passes: nobody else has this ID meanwhile
-            note.addr.eq(self.identity),
-            note.data.eq(gate.stands_epoch),
-            recall.addr.eq(answer_id),
+            under_way.stands.eq(gate.stands),
+            under_way.identity.eq(self.identity),
+            under_way.stands_epoch.eq(gate.stands_epoch),
+            under_way.passes.eq(gate.decided.any() & ~gate.decided_denied & ~by_scrubber),
+            under_way.passes_epoch.eq(gate.decided_epoch),
+            under_way.ends.eq(ends),
+            under_way.answer_id.eq(answer_id),
+            under_way.epoch.eq(gate.epoch),
+            self.behind.eq(gate.behind | under_way.behind),
         ]
-        under_way = []
-        for epoch in range(2):
-            comes, goes = passes & (gate.decided_epoch == epoch), ends & (recall.data == epoch)
-            count = Signal(range(plan.outstanding * len(self.target.initiators) + 1), name=f"under_way{epoch}")
-            with m.If(comes & ~goes):
-                m.d.sync += count.eq(count + 1)
-            with m.Elif(goes & ~comes):
-                m.d.sync += count.eq(count - 1)
-            under_way.append(count != 0)
-        m.d.comb += self.behind.eq(gate.behind | Mux(gate.epoch, under_way[0], under_way[1]))

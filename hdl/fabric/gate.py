@@ -327,8 +327,8 @@ class Gate(wiring.Component):
     ) -> None:
         """Two cycles for each request, without a stop: key and range of its granule, then the right."""
         plan = self.plan
-        holder = Signal(1 << plan.slice_bits)
-        holds = Signal(len(holder) // 2)
+        own_right = Signal(1 << plan.slice_bits)
+        holds = Signal(len(own_right) // 2)
         by_scrubber = incoming.source == self.sources[-1] if self.has_scrubber else 0
         trusted = Signal()
         key = Signal(plan.key_bits)
@@ -345,12 +345,12 @@ class Gate(wiring.Component):
             write.addr.eq(self.rights_key),
             write.data.eq(self.rights_slices),
             read.addr.eq(key),
-            holder.eq(read.data & decode(incoming.request.slice, Const(1))),
+            own_right.eq(read.data & decode(incoming.request.slice, Const(1))),
         ]
         m.d.sync += [
             checked.valid.eq(given),
             # The key comes late from its block RAM: of the one bit that counts, what one look-up table can find.
-            holds.eq(Cat(holder[n : n + 2].any() for n in range(0, len(holder), 2))),
+            holds.eq(Cat(own_right[n : n + 2].any() for n in range(0, len(own_right), 2))),
             trusted.eq(by_scrubber),
             keyed.eq(key != KEY_NOBODY),
             revoked.eq(self.revoke & in_range),

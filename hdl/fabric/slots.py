@@ -91,9 +91,9 @@ class Slots(wiring.Component):
 
         # Chains. An ID is active while it has a slot that was not picked.
         linking = Signal()
-        slot = Signal(plan.slot_bits)
-        id_ = Signal(plan.id_width)
-        m.d.sync += [linking.eq(self.enter), slot.eq(self.slot), id_.eq(self.id)]
+        entered_slot = Signal(plan.slot_bits)
+        entered_id = Signal(plan.id_width)
+        m.d.sync += [linking.eq(self.enter), entered_slot.eq(self.slot), entered_id.eq(self.id)]
         m.submodules.linked = linked = Memory(shape=plan.slot_bits, depth=ids, init=[])
         m.submodules.picks = picks = Memory(shape=plan.slot_bits, depth=ids, init=[])
         m.submodules.last = last = Memory(shape=plan.slot_bits, depth=ids, init=[])
@@ -110,23 +110,23 @@ class Slots(wiring.Component):
         active = Signal()
         picks_after = Signal(plan.slot_bits)
         m.d.comb += [
-            linked_here.addr.eq(id_),
-            picks_here.addr.eq(id_),
+            linked_here.addr.eq(entered_id),
+            picks_here.addr.eq(entered_id),
             active.eq(linked_here.data != picks_here.data),
             link.en.eq(linking | self.clears),
-            link.addr.eq(Mux(self.clears, sweep, id_)),
+            link.addr.eq(Mux(self.clears, sweep, entered_id)),
             link.data.eq(Mux(self.clears, 0, linked_here.data + 1)),
             picks_done.addr.eq(self.picked_id),
             pick.en.eq(self.picked | self.clears),
             pick.addr.eq(Mux(self.clears, sweep, self.picked_id)),
             pick.data.eq(Mux(self.clears, 0, picks_after)),
             note.en.eq(linking),
-            note.addr.eq(id_),
-            note.data.eq(slot),
-            before.addr.eq(id_),
+            note.addr.eq(entered_id),
+            note.data.eq(entered_slot),
+            before.addr.eq(entered_id),
             follow.en.eq(linking & active),
             follow.addr.eq(before.data),
-            follow.data.eq(slot),
+            follow.data.eq(entered_slot),
             follower.addr.eq(self.picked_slot),
             self.chain_slot.eq(follower.data),
             linked_done.addr.eq(self.picked_id),
@@ -135,6 +135,6 @@ class Slots(wiring.Component):
         ]
         blocks = Signal()
         m.d.comb += blocks.eq(active & ~(self.picked & (self.picked_slot == before.data)))
-        blocking, freeing = decode(slot, linking & blocks), decode(self.chain_slot, self.chain)
+        blocking, freeing = decode(entered_slot, linking & blocks), decode(self.chain_slot, self.chain)
         m.d.sync += self.blocked.eq((self.blocked | blocking) & ~freeing)
         return m

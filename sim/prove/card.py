@@ -7,22 +7,34 @@ from functools import partial
 from hdl.fabric import gate as gates
 from hdl.fabric.context_data import AHEAD, ROUTES
 from hdl.fabric.lookup import WAITING
+from hdl.fabric.splitter import LONGEST_WHOLE
 from hdl.fabric.steer import BEATS
-from hdl.plan.plan import Plan
+from hdl.plan.plan import Initiator, Plan
 
 from . import (
     arbiter,
     barrier,
+    collect,
+    context_data,
     deliver,
     epochs,
     gate,
+    gate_data,
     handover,
     id_order,
+    lookup,
+    pick,
     queue,
     rekey,
     return_queue,
+    slots,
+    splitter,
+    steer,
+    strict,
     tenure,
     translate,
+    under_way,
+    virtual_queue,
     window,
 )
 from .prover import Proof
@@ -46,6 +58,12 @@ def _isolation(plan: Plan) -> list[Proof]:
     ]
     says = "a window leads to granules that are there and reachable, whatever is written"
     found.append(Proof("window fill", "P1", says, partial(window.window_fill, plan)))
+    for port in plan.initiators:
+        for write in (False, True):
+            says = "a request is for the slice that owns its context, and told what its window holds"
+            name = f"look-up of {port.name}, {'writes' if write else 'reads'}"
+            found.append(Proof(name, "P1", says, partial(lookup.lookup, plan, port, write=write)))
+    found += _strict_ways_in(plan) if plan.strict else []
     for port in plan.initiators if not plan.strict else ():
         for write in (False, True):
             says = "a request asks for the slice that owned its context when it entered, or is denied"
@@ -60,30 +78,95 @@ def _isolation(plan: Plan) -> list[Proof]:
 
 
 def _delivery(plan: Plan) -> list[Proof]:
-    kinds = {
-        (WAITING, False, False, False),
-        (gates.DEPTH, True, True, False),
-        (gates.DEPTH, True, False, False),
-        (plan.outstanding, True, False, False),
-        (BEATS, False, False, False),
-        (BEATS, False, False, True),
-        (ROUTES, False, True, False),
-        (AHEAD, True, False, False),
-        (plan.outstanding, True, False, True),
-    }
     found = []
-    for depth, always_room, fall_through, recalls in sorted(kinds):
+    for (depth, always_room, fall_through, recalls), room in sorted(_queues(plan).items()):
         extras = ", always room" * always_room + ", fall through" * fall_through + ", recalls" * recalls
-        found.append(
-            Proof(
-                f"queue of {depth}{extras}",
-                "P2",
-                "nothing is lost, doubled or overtaken",
-                partial(queue.queue, depth, always_room=always_room, fall_through=fall_through, recalls=recalls),
-                cover_depth=depth + 8,
-            )
+        build = partial(queue.queue, depth, fall_through=fall_through, recalls=recalls, room=tuple(room))
+        says = "nothing is lost, doubled or overtaken"
+        found.append(Proof(f"queue of {depth}{extras}", "P2", says, build, cover_depth=depth + 8))
+    for target in plan.targets:
+        says = "the data of a write goes with it"
+        found.append(Proof(f"write gate of {target.name}, data", "P2", says, partial(gate_data.data, plan, target)))
+    for contexts, port in _several_contexts(plan).items():
+        build = partial(context_data.context_data, plan, port)
+        found.append(Proof(f"data of {contexts} contexts", "P2", "data that stands aside has room", build))
+    return [*found, *(_strict_ways(plan) if plan.strict else _ways_back(plan))]
+
+
+def _several_contexts(plan: Plan) -> dict[int, Initiator]:
+    """Ports on which contexts may stand aside, one for each number of contexts."""
+    return {len(port.contexts): port for port in plan.initiators if len(port.contexts) > 1}
+
+
+def _queues(plan: Plan) -> dict[tuple[int, bool, bool, bool], list[str]]:
+    """Each kind of queue in the card: depth, always room, fall through, recalls; and who claims that it has room."""
+    found: dict[tuple[int, bool, bool, bool], list[str]] = {}
+
+    def add(depth: int, *room: str, fall_through: bool = False, recalls: bool = False) -> None:
+        found.setdefault((depth, bool(room), fall_through, recalls), []).extend(room)
+
+    add(WAITING)
+    add(gates.DEPTH, gate.VERDICTS, fall_through=True)
+    add(gates.DEPTH, gate_data.BEATS)
+    if _several_contexts(plan):
+        add(ROUTES)
+        add(ROUTES, fall_through=True)
+        add(AHEAD, context_data.ROOM_AHEAD)
+    if plan.strict:
+        add(BEATS)
+        add(plan.outstanding, slots.FREE_SLOTS, steer.REQUESTS)
+        add(plan.outstanding, virtual_queue.A_SLOT, under_way.ONE_SLOT, recalls=True)
+        add(max(LONGEST_WHOLE, 2 * plan.chunk), recalls=True)
+    else:
+        add(BEATS, recalls=True)
+        add(max(16, plan.outstanding), return_queue.VERDICTS, fall_through=True)
+        add(plan.outstanding, id_order.ROOM)
+    return found
+
+
+def _strict_ways_in(plan: Plan) -> list[Proof]:
+    """With strict isolation, what enters; ports with as many contexts have the same."""
+    kinds = {(len(port.contexts), port.has_reset): port for port in reversed(plan.initiators)}
+    says = "what enters has a slot, a slice, and goes where its window leads"
+    return [
+        Proof(
+            f"ingress of {port.name}, {'writes' if write else 'reads'}",
+            "P1",
+            says,
+            partial(strict.ingress, plan, port, write=write),
+            partial(strict.ingress, strict.small(plan), port, write=write),
         )
-    return found if plan.strict else [*found, *_ways_back(plan)]
+        for port in kinds.values()
+        for write in (False, True)
+    ]
+
+
+def _strict_ways(plan: Plan) -> list[Proof]:
+    """With strict isolation, from an initiator's slot to a target and back."""
+    sweep = 2 << max(plan.slot_bits, plan.id_width)  # cycles after reset in which nothing enters
+    found = [
+        Proof("splitter", "P2", "the pieces of a burst are the burst", partial(splitter.splitter, plan)),
+        Proof("slots", "P2", "a slot is one request's", partial(slots.free, plan), cover_depth=sweep + 16),
+        Proof(
+            "order of slots", "P2", "an ID's answers come in order", partial(slots.chain, plan), cover_depth=sweep + 16
+        ),
+        Proof("choice of an answer", "P2", "it is complete, and in its turn", partial(pick.pick, plan)),
+        Proof("virtual queue", "P2", "a write waits for its data, and takes it", partial(virtual_queue.writes, plan)),
+    ]
+    for port in plan.initiators:
+        says = "data goes where its request went, and a request takes its own"
+        found.append(Proof(f"data from {port.name}", "P2", says, partial(steer.steer, plan, port)))
+    for name, build in (("reads", collect.reads), ("writes", collect.writes)):
+        says = "what comes for a slot is delivered as it came, to who asked"
+        found.append(Proof(f"delivery from slots, {name}", "P2, P7", says, partial(build, plan), cover_depth=sweep))
+    for target in plan.targets:
+        for write in (False, True):
+            says = "an answer goes to who asked, and nobody else"
+            name = f"answers of {target.name}, {'writes' if write else 'reads'}"
+            found.append(Proof(name, "P2", says, partial(strict.answers, plan, target, write=write)))
+        says = "a request is seen until it is answered"
+        found.append(Proof(f"what {target.name} owes", "P6", says, partial(under_way.under_way, plan, target)))
+    return found
 
 
 def _ways_back(plan: Plan) -> list[Proof]:

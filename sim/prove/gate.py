@@ -13,6 +13,8 @@ from .harness import Harness
 from .ring import position
 from .white_box import WhiteBox
 
+VERDICTS = "the gate's queue of verdicts never overflows"
+
 
 def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     """One request, any one, from its grant until it has left."""
@@ -59,7 +61,7 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     h.invariant("room", level <= HIGH_WATER, when=box.signal("room"))
     h.invariant("a grant has room", level <= HIGH_WATER + 1, when=box.signal("may_grant"))
     h.invariant("never full", level <= HIGH_WATER + 2)
-    h.claim("the queue of verdicts never overflows", inside < DEPTH)
+    h.claim(VERDICTS, inside < DEPTH)
     h.claim("what is offered was granted", inside != 0, when=box.stands)
 
     # One of them.

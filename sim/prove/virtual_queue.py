@@ -1,0 +1,80 @@
+"""P2 in front of a gate with strict isolation: a write waits for all its data, and takes its own."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Const, Mux, Signal
+
+from hdl.bus.queue import following
+from hdl.fabric.virtual_queue import VirtualQueue
+from hdl.plan.plan import Plan
+
+from .harness import Harness
+from .ring import position
+
+A_SLOT = "a request enters only with a slot"
+ROOM = "a beat goes only where there is room"
+AFTER = "a beat goes with its request or later"
+HELD = "a write keeps the grant until its last beat"
+
+
+def writes(plan: Plan) -> Harness:
+    """All that waits: each beat bears the number of its request, which counts the last beats before it."""
+    h = Harness()
+    m = h.m
+    box = h.place(VirtualQueue(plan, write=True))
+    requests, beats = box.parts["requests"], box.parts["beats"]
+    depth = beats.component.depth
+    most = plan.outstanding - 1
+    grant, take = box.o_valid & box.o_ready, beats.signal("pop")
+    comes, ends = box.i_beat_valid & box.i_beat.last, take & box.o_last
+    waiting, no_data, is_open = Signal(range(most + 1)), Signal(range(most + 1)), Signal()
+    h.assume(~box.i_valid | (waiting < most), A_SLOT)
+    h.assume(~box.i_beat_valid | box.i_beat_ready, ROOM)
+    h.assume(~box.i_beat_valid | box.i_valid | (no_data != 0), AFTER)
+    h.assume(~box.o_ready | box.o_valid, environment="only who asks is granted")
+    h.assume(~box.o_ready | ~is_open, HELD)
+    h.assume(~box.o_beat_ready | is_open, HELD)
+    m.d.sync += [
+        waiting.eq(waiting + box.i_valid - grant),
+        no_data.eq(no_data + box.i_valid - comes),  # requests whose last beat has not come
+        is_open.eq(Mux(grant | box.o_beat_ready, (is_open | grant) & ~ends, is_open)),
+    ]
+    place_bits = len(beats.signal("write_at"))
+    # Of the request that the next beat in, or out, is of.
+    came, went = Signal(range(2 * depth)), Signal(range(2 * depth))
+    m.d.sync += [came.eq(came + comes), went.eq(went + ends)]
+    tags = [Signal.like(came, name=f"tag{n}") for n in range(depth)]
+    for n, tag in enumerate(tags):
+        with m.If(beats.signal("push") & (beats.signal("write_at") == n)):
+            m.d.sync += tag.eq(came)
+    inside = Signal(range(depth + 1))
+    m.d.sync += inside.eq(inside + beats.signal("push") - take)
+    write_at, read_at = position(beats.signal("write_at"), depth), position(beats.signal("read_at"), depth)
+    held = Mux(beats.signal("stored"), (write_at - read_at - 1)[:place_bits] + 1, 0)
+    h.invariant("how many beats are here", held == inside)
+    h.invariant("an empty queue", write_at == read_at, when=~beats.signal("stored"))
+    h.invariant("a full queue", beats.signal("full") == (inside == depth))
+    h.invariant("nothing is of no request", came == went, when=inside == 0)
+    h.invariant("the oldest beat", Array(tags)[beats.signal("read_at")] == went, when=inside != 0)
+    for n in range(depth):
+        offset = (position(Const(n, place_bits), depth) - read_at)[:place_bits]
+        last = beats.word(m, "entries", Const(n, place_bits)).last
+        after = Mux(offset + 1 == inside, came, Array(tags)[following(Const(n, place_bits))])
+        h.invariant("the next beat", after == (tags[n] + last)[: len(came)], when=offset < inside)
+    whole, completed = box.signal("whole"), box.signal("completed")
+    h.invariant("all of whom all is here", (came - went)[: len(came)] == whole + completed + is_open)
+    h.invariant("and the others", waiting == whole + completed + no_data)
+    h.invariant("shown", box.o_valid == (whole + completed != 0))
+    stored = requests.signal("stored")
+    places = requests.component.depth
+    bits = len(requests.signal("write_at"))
+    to, since = position(requests.signal("write_at"), places), position(requests.signal("read_at"), places)
+    h.invariant("how many requests are here", waiting == Mux(stored, (to - since - 1)[:bits] + 1, 0))
+    h.invariant("no requests", to == since, when=~stored)
+
+    h.claim("a write is shown when all its data is here", (came != went) & beats.component.o.valid,
+            when=box.o_valid & ~is_open)  # fmt: skip
+    h.claim("a write is shown once its data is here", box.o_valid, when=(waiting != no_data))
+    h.claim("a write that is shown is there", requests.component.o.valid, when=box.o_valid)
+    h.claim("its data follows without a pause", box.o_beat_valid, when=is_open)
+    return h
