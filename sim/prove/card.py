@@ -32,6 +32,7 @@ from . import (
     steer,
     strict,
     tenure,
+    timed_gate,
     translate,
     under_way,
     virtual_queue,
@@ -42,7 +43,7 @@ from .prover import Proof
 
 def proofs(plan: Plan) -> list[Proof]:
     """The proofs of a card, in the order of the guarantees."""
-    return [*_isolation(plan), *_delivery(plan), *_waiting(plan), *_changes(plan)]
+    return [*_isolation(plan), *_delivery(plan), *_timing(plan), *_waiting(plan), *_changes(plan)]
 
 
 def _isolation(plan: Plan) -> list[Proof]:
@@ -185,6 +186,22 @@ def _ways_back(plan: Plan) -> list[Proof]:
             Proof(f"delivery, {of}", "P2, P7", one, partial(deliver.deliver, plan, write=write)),
         ]
     return found
+
+
+def _timing(plan: Plan) -> list[Proof]:
+    says = "of two gates, a slice with slots sees the same, whatever all others do there"
+    return [
+        Proof(
+            f"time slots of {target.name}, {'writes' if write else 'reads'}",
+            "P3",
+            says,
+            partial(timed_gate.gate, plan, target, write=write),
+            cover_depth=8,
+        )
+        for target in plan.targets
+        if target.time_slots
+        for write in (False, True)
+    ]
 
 
 def _waiting(plan: Plan) -> list[Proof]:

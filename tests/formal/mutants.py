@@ -656,6 +656,42 @@ MUTANTS = (
         "",
         "quad",
     ),
+    Mutant(
+        "a slot begins late after a busy one",
+        "fabric/time_slots.py",
+        "free_next.eq(Mux(begins, 0, Mux(busy > upcoming, busy, upcoming)))",
+        "free_next.eq(Mux(busy > upcoming, busy, upcoming))",
+        "time slots of bank0, reads",
+        "",
+        "quad",
+    ),
+    Mutant(
+        "a write begins that does not end in its slot",
+        "fabric/time_slots.py",
+        "self.may_next.eq(free_next <= SLOT_CYCLES - LONGEST_WHOLE)",
+        "self.may_next.eq(free_next <= SLOT_CYCLES - 8)",
+        "time slots of bank0, writes",
+        "",
+        "quad",
+    ),
+    Mutant(
+        "others use a slice's slots",
+        "fabric/gate.py",
+        "own.request[n].eq(self.request_valid[n] & owned & (number == turn.slice))",
+        "own.request[n].eq(self.request_valid[n] & owned)",
+        "time slots of bank0, reads",
+        "",
+        "quad",
+    ),
+    Mutant(
+        "a slice with slots uses open ones too",
+        "fabric/gate.py",
+        "~owned & ~turn.timed.bit_select(number, 1)",
+        "~owned",
+        "time slots of bank0, reads",
+        "",
+        "quad",
+    ),
 )
 
 QUICK = {
