@@ -19,6 +19,8 @@ from .mutants import MUTANTS, PLUSARG, STRICT_MUTANTS, Mutant, plant_all
 CARDS = {"trio": MUTANTS, "strait": STRICT_MUTANTS}
 BUILDS = Path("build/cache/verilator").resolve()
 SEED = 1
+LONG = {"latency"}
+"""Scenarios that take minutes; `make sim` plays them."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ GROUPS = {card: pytest.mark.xdist_group(card) for card in CARDS}
 
 
 def _chosen(mutants: tuple[Mutant, ...]) -> list[tuple[int, Mutant]]:
-    """By number, the first that turns each check red; all of them for `make mutate`."""
+    """By number, the first that turns each check red, but for long scenarios; all of them for `make mutate`."""
     found: dict[str, int] = {}
     for number, mutant in enumerate(mutants, 1):
-        for check in mutant.red:
+        for check in mutant.red if LONG.isdisjoint(mutant.scenarios) else ():
             found.setdefault(check, number)
     numbers = range(1, len(mutants) + 1) if os.environ.get("FAULTS") == "all" else sorted(set(found.values()))
     return [(number, mutants[number - 1]) for number in numbers]
