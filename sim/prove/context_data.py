@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Mux, Signal
+from amaranth.hdl import Signal
 
 from hdl.fabric.context_data import AHEAD, ContextData
 from hdl.plan.plan import Initiator, Plan
 
 from .harness import Harness
-from .ring import position
+from .ring import filled, position
 
 ROOM_AHEAD = "no more is read ahead than there is room for"
 
@@ -23,8 +23,7 @@ def context_data(plan: Plan, port: Initiator) -> Harness:
     push, pop = queue.signal("push"), queue.signal("pop")
     h.m.d.sync += inside.eq(inside + push - pop)
     write_at, read_at = (position(queue.signal(name), AHEAD) for name in ("write_at", "read_at"))
-    bits = len(queue.signal("write_at"))
-    h.invariant("how many wait", inside == Mux(queue.signal("stored"), (write_at - read_at - 1)[:bits] + 1, 0))
+    h.invariant("how many wait", inside == filled(queue))
     h.invariant("an empty queue", write_at == read_at, when=~queue.signal("stored"))
     h.invariant("all that was fetched", box.signal("reading") == inside + box.signal("fetched"))
     h.invariant("never too many", box.signal("reading") <= AHEAD)

@@ -10,7 +10,7 @@ from hdl.plan.plan import Plan, Target
 
 from .gate import VERDICTS
 from .harness import Harness
-from .ring import position
+from .ring import filled, position
 from .virtual_queue import HELD
 
 RECALLED = "the head of the cycle before is recalled"
@@ -64,7 +64,7 @@ def data(plan: Plan, target: Target) -> Harness:
     inside = Signal(range(DEPTH + 1))
     m.d.sync += inside.eq(inside + push - pop)
     write_at, read_at = position(beats.signal("write_at"), DEPTH), position(beats.signal("read_at"), DEPTH)
-    h.invariant("what is held", inside == Mux(beats.signal("stored"), (write_at - read_at - 1)[:places] + 1, 0))
+    h.invariant("what is held", inside == filled(beats))
     h.invariant("an empty queue", write_at == read_at, when=~beats.signal("stored"))
     level = box.signal("beats_level")
     h.invariant("the level is late", level == inside + taken + box.signal("gone"))

@@ -11,7 +11,7 @@ from hdl.fabric.lookup import WAITING, Lookup, entry_layout
 from hdl.plan.plan import Initiator, Plan, bits_for
 
 from .harness import Harness
-from .ring import position
+from .ring import filled, position
 from .white_box import WhiteBox
 
 ONE_TARGET = "a window leads to one target at most"
@@ -41,11 +41,11 @@ def lookup(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     m.d.sync += inside.eq(Mux(box.clear, 0, inside + taken - box.next))
     h.assume(~box.next | box.valid, environment="only what is there goes on")
     fields, indices = box.parts["fields"], box.parts["indices"]
-    of_fields, of_indices = (_held(part) for part in (fields, indices))
-    for part, held in ((fields, of_fields), (indices, of_indices)):
+    of_fields, of_indices = (filled(part) for part in (fields, indices))
+    for part, count in ((fields, of_fields), (indices, of_indices)):
         empty = part.signal("write_at") == part.signal("read_at")
         h.invariant("an empty queue", empty, when=~part.signal("stored"))
-        h.invariant("a full queue", part.signal("full") == (held == WAITING))
+        h.invariant("a full queue", part.signal("full") == (count == WAITING))
     h.invariant("all are there", of_fields == inside)
     h.invariant("one has its answer", box.valid == (inside != 0))
     h.invariant("the others wait", of_indices == Mux(inside == 0, 0, inside - 1))
@@ -140,12 +140,6 @@ def _window(
         h.claim(ONE_TARGET, (held.target & (held.target - 1))[:targets] == 0, when=~held.nowhere)
     h.claim("a window leads somewhere or nowhere", held.nowhere == ~held.target.any())
     return entry
-
-
-def _held(queue: WhiteBox) -> Value:
-    """How many a queue holds."""
-    write_at, read_at = (position(queue.signal(name), WAITING) for name in ("write_at", "read_at"))
-    return Mux(queue.signal("stored"), (write_at - read_at - 1)[:2] + 1, 0)
 
 
 def _legal(plan: Plan, request: data.View) -> Value:

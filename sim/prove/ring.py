@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Const, Value
+from amaranth.hdl import Array, Const, Mux, Value
 
 from hdl.bus.queue import TAPS
+
+from .white_box import WhiteBox
 
 
 def order(bits: int, *, whole: bool = True) -> list[int]:
@@ -22,3 +24,10 @@ def position(place: Value, depth: int, *, whole: bool = True) -> Value:
     """Position of a place of a ring of `depth`, a power of two."""
     bits = depth.bit_length() - 1
     return Array(Const(value, bits) for value in order(bits, whole=whole))[place]
+
+
+def filled(queue: WhiteBox) -> Value:
+    """How many entries a :class:`hdl.bus.queue.Queue` holds, by its places."""
+    depth = queue.component.depth
+    write_at, read_at = (position(queue.signal(name), depth) for name in ("write_at", "read_at"))
+    return Mux(queue.signal("stored"), (write_at - read_at - 1)[: depth.bit_length() - 1] + 1, 0)

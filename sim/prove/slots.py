@@ -9,7 +9,7 @@ from hdl.fabric.slots import Slots
 from hdl.plan.plan import Plan
 
 from .harness import Harness
-from .ring import position
+from .ring import filled, position
 from .under_way import ONE_SLOT
 from .virtual_queue import A_SLOT
 
@@ -48,7 +48,7 @@ def free(plan: Plan) -> Harness:
     push, pop = queue.signal("push"), queue.signal("pop")
     m.d.sync += inside.eq(inside + push - pop)
     write_at, read_at = position(queue.signal("write_at"), slots), position(queue.signal("read_at"), slots)
-    h.invariant("how many are free", inside == Mux(queue.signal("stored"), (write_at - read_at - 1)[:bits] + 1, 0))
+    h.invariant("how many are free", inside == filled(queue))
     h.invariant("an empty queue", write_at == read_at, when=~queue.signal("stored"))
     h.invariant("all are free or used", inside + outstanding == Mux(swept == 0, 0, swept - 1))
     h.invariant("none is used before the sweep is over", outstanding == 0, when=box.clears)

@@ -9,7 +9,7 @@ from hdl.plan.plan import Initiator, Plan
 
 from .harness import Harness
 from .lookup import ONE_TARGET, ONLY, TOLD
-from .ring import position
+from .ring import filled, position
 from .virtual_queue import A_SLOT, AFTER, ROOM
 
 REQUESTS = "the queue of requests for data never overflows"
@@ -34,7 +34,7 @@ def steer(plan: Plan, port: Initiator) -> Harness:
     m.d.sync += inside.eq(inside + box.enters - finishes)
     write_at, read_at = (position(queue.signal(name), depth) for name in ("write_at", "read_at"))
     bits = len(queue.signal("write_at"))
-    h.invariant("how many wait for data", inside == Mux(waits, (write_at - read_at - 1)[:bits] + 1, 0))
+    h.invariant("how many wait for data", inside == filled(queue))
     h.invariant("nobody waits", write_at == read_at, when=~waits)
     h.invariant("a new one begins", number == 0, when=~waits)
     h.claim(REQUESTS, inside < depth, when=queue.signal("push"))

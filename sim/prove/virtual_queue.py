@@ -9,7 +9,7 @@ from hdl.fabric.virtual_queue import VirtualQueue
 from hdl.plan.plan import Plan
 
 from .harness import Harness
-from .ring import position
+from .ring import filled, position
 
 A_SLOT = "a request enters only with a slot"
 ROOM = "a beat goes only where there is room"
@@ -50,8 +50,7 @@ def writes(plan: Plan) -> Harness:
     inside = Signal(range(depth + 1))
     m.d.sync += inside.eq(inside + beats.signal("push") - take)
     write_at, read_at = position(beats.signal("write_at"), depth), position(beats.signal("read_at"), depth)
-    held = Mux(beats.signal("stored"), (write_at - read_at - 1)[:place_bits] + 1, 0)
-    h.invariant("how many beats are here", held == inside)
+    h.invariant("how many beats are here", inside == filled(beats))
     h.invariant("an empty queue", write_at == read_at, when=~beats.signal("stored"))
     h.invariant("a full queue", beats.signal("full") == (inside == depth))
     h.invariant("nothing is of no request", came == went, when=inside == 0)
@@ -67,9 +66,8 @@ def writes(plan: Plan) -> Harness:
     h.invariant("shown", box.o_valid == (whole + completed != 0))
     stored = requests.signal("stored")
     places = requests.component.depth
-    bits = len(requests.signal("write_at"))
     to, since = position(requests.signal("write_at"), places), position(requests.signal("read_at"), places)
-    h.invariant("how many requests are here", waiting == Mux(stored, (to - since - 1)[:bits] + 1, 0))
+    h.invariant("how many requests are here", waiting == filled(requests))
     h.invariant("no requests", to == since, when=~stored)
 
     h.claim("a write is shown when all its data is here", (came != went) & beats.component.o.valid,
