@@ -18,7 +18,7 @@ from hdl.files import BUILD, build_folder, write_text
 from hdl.plan import manifest, plan_card
 
 from .card import proofs
-from .prover import Proof, Verdict, job, run, tool_folder
+from .prover import Job, Proof, Verdict, job, run, tool_folder
 
 CACHE = Path("cache", "prove")
 
@@ -41,12 +41,14 @@ def prove(wanted: Sequence[Proof], out: Path, say: Console | None = None) -> lis
     started = time.monotonic()
     tools, cache = tool_folder(out / "tools"), (BUILD / CACHE).resolve()
     verdicts: dict[str, Verdict] = {}
-    alike: dict[str, list[Proof]] = {}
+    alike: dict[str, list[Job]] = {}
     solved: dict[str, Verdict] = {}
     running: dict[Future[Verdict], str] = {}
 
-    def note(proof: Proof, found: Verdict) -> None:
-        verdict = verdicts[proof.name] = replace(found, name=proof.name)
+    def note(work: Job, found: Verdict) -> None:
+        # What was found is common to all that are alike; what they are called, and rest on, is each one's own.
+        result = {name: getattr(found, name) for name in ("proved", "seconds", "failed", "trace", "waves")}
+        verdict = verdicts[work.proof.name] = replace(work.verdict(), **result)
         if say:
             passed = "[green]proved[/green]" if verdict.proved else "[red]NOT PROVED[/red]"
             elapsed = time.monotonic() - started
@@ -56,19 +58,19 @@ def prove(wanted: Sequence[Proof], out: Path, say: Console | None = None) -> lis
         for future in done:
             key = running.pop(future)
             solved[key] = future.result()
-            for proof in alike[key]:
-                note(proof, solved[key])
+            for work in alike[key]:
+                note(work, solved[key])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             for proof in wanted:  # the next ones are made while the first ones are solved
                 work = job(proof)
                 if work.key in solved:
-                    note(proof, solved[work.key])
+                    note(work, solved[work.key])
                 elif work.key in alike:
-                    alike[work.key].append(proof)
+                    alike[work.key].append(work)
                 else:
-                    alike[work.key] = [proof]
+                    alike[work.key] = [work]
                     folder = out / proof.name.replace(" ", "_").replace(",", "")
                     running[pool.submit(run, work, folder, tools, cache)] = work.key
                 collect([future for future in running if future.done()])

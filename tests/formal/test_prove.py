@@ -13,7 +13,7 @@ from hdl.plan import manifest, plan_card
 from sim.prove.card import proofs
 from sim.prove.harness import Harness
 from sim.prove.prover import Proof, job, run, tool_folder
-from sim.prove.run import main, open_assumptions
+from sim.prove.run import main, open_assumptions, prove
 from sim.report.results import load
 
 BOARDS = Path(__file__).parents[2] / "boards"
@@ -136,6 +136,29 @@ def test_open_assumptions(tmp_path):
         h.assume(Signal(name="x") == 0, "somebody else's claim")
 
     assert open_assumptions([_prove(tmp_path, describe)]) == ["somebody else's claim"]
+
+
+def test_alike_proofs_keep_what_is_their_own(tmp_path, monkeypatch):
+    """They are solved once; each rests on what it names itself."""
+    monkeypatch.chdir(tmp_path)
+
+    def build(claim):
+        harness = Harness()
+        box = harness.place(_Counter())
+        harness.assume(box.go, claim)
+        harness.claim("never more than 5", box.count <= 5, when=box.count != 0)
+        return harness
+
+    wanted = [
+        Proof(name, "P1", "it counts to 5", lambda name=name: build(f"{name} claims so")) for name in ("one", "two")
+    ]
+    verdicts = prove(wanted, tmp_path / "proofs")
+    assert all(verdict.proved for verdict in verdicts)
+    assert len(list((tmp_path / "build" / "cache" / "prove").iterdir())) == 1
+    assert [(verdict.name, verdict.assumed) for verdict in verdicts] == [
+        ("one", ["one claims so"]),
+        ("two", ["two claims so"]),
+    ]
 
 
 def test_an_unknown_name():
