@@ -1,7 +1,7 @@
 """What a target owes: which requests it was given and has not answered, and whether one of them waits too long."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -15,9 +15,10 @@ class Owed(wiring.Component):
     A request is owed from its offer to the end of its answer, by its ID, which is its own as long. Two bits for each ID
     tell: one changes with each request, the other follows it with each answer. So an answer to nothing is recognised.
 
-    A walk visits each ID once in `timeout` cycles and marks what is owed. What still bears its mark at the next visit
-    is overdue: it is at least `timeout` and at most ``2 * timeout`` cycles old. While the port is cut off the walk goes
-    through all IDs once and has each one that is owed answered. After reset it makes all IDs free.
+    A walk visits each ID once in `timeout` cycles. A request is stamped with the parity of the round in which its ID
+    is visited next. At the visit after that one it is overdue: it is at least `timeout` and at most ``2 * timeout``
+    cycles old. While the port is cut off the walk goes through all IDs once and has each one that is owed answered.
+    After reset it makes all IDs free.
 
     Latency: `owes` and `whole` are combinational.
 
@@ -63,14 +64,14 @@ class Owed(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.asked = asked = Memory(shape=1, depth=1 << self.bits, init=[])
+        asked_layout = data.StructLayout({"changes": 1, "stamp": 1})
+        m.submodules.asked = asked = Memory(shape=asked_layout, depth=1 << self.bits, init=[])
         m.submodules.replied = replied = Memory(shape=1, depth=1 << self.bits, init=[])
-        m.submodules.marks = marks = Memory(shape=1, depth=1 << self.bits, init=[])
         ask, asked_there, asked_at = asked.write_port(), asked.read_port(domain="comb"), asked.read_port(domain="comb")
         reply, replied_there = replied.write_port(), replied.read_port(domain="comb")
         replied_at, replied_here = replied.read_port(domain="comb"), replied.read_port(domain="comb")
-        mark, marked_at = marks.write_port(), marks.read_port(domain="comb")
         at = Signal(self.bits)
+        odd = Signal()  # round of the walk
         clears = Signal(init=1)  # after reset, once through all IDs
         moves = Signal()
         stood = Signal()
@@ -82,22 +83,19 @@ class Owed(wiring.Component):
             replied_here.addr.eq(self.identity),
             ask.en.eq(fresh),
             ask.addr.eq(self.identity),
-            ask.data.eq(~replied_here.data),
+            ask.data.changes.eq(~replied_here.data),
+            ask.data.stamp.eq(odd ^ (self.identity < at)),
             asked_there.addr.eq(Mux(clears, at, self.answer_id)),
             replied_there.addr.eq(self.answer_id),
             reply.en.eq(self.answered | clears),
             reply.addr.eq(Mux(clears, at, self.answer_id)),
-            reply.data.eq(asked_there.data),
+            reply.data.eq(asked_there.data.changes),
             self.ready.eq(~clears),
-            self.owes.eq(asked_there.data != replied_there.data),
+            self.owes.eq(asked_there.data.changes != replied_there.data),
             self.whole.eq(~(self.offers & (self.identity == self.answer_id))),
             asked_at.addr.eq(at),
             replied_at.addr.eq(at),
-            marked_at.addr.eq(at),
-            owed_at.eq(asked_at.data != replied_at.data),
-            mark.en.eq(fresh | visits),
-            mark.addr.eq(Mux(fresh, self.identity, at)),
-            mark.data.eq(~fresh & owed_at),
+            owed_at.eq(asked_at.data.changes != replied_at.data),
         ]
         m.d.sync += stood.eq(self.offers & ~self.leaves)
 
@@ -105,21 +103,19 @@ class Owed(wiring.Component):
         # begins at the first ID, so that none is left out.
         step = self.target.timeout >> self.bits
         waited = Signal(exact_log2(step))
-        due = Signal()
         begun = Signal()
         sweeps = Signal()
         m.d.comb += [
-            due.eq((waited == 0) & ~clears & ~self.cut),
-            visits.eq(due & ~fresh),
+            visits.eq((waited == 0) & ~clears & ~self.cut),
             sweeps.eq(self.cut & begun & ~self.swept & ~clears),
-            self.overdue.eq(visits & owed_at & marked_at.data),
+            self.overdue.eq(visits & owed_at & (asked_at.data.stamp != odd)),
             self.o.valid.eq(sweeps & owed_at),
             self.o.payload.eq(at),
             moves.eq(clears | visits | (sweeps & (~owed_at | self.o.ready))),
         ]
-        m.d.sync += [begun.eq(self.cut), waited.eq(waited + (visits | ~due))]
+        m.d.sync += [begun.eq(self.cut), waited.eq(waited + 1)]
         with m.If(moves):
-            m.d.sync += at.eq(at + 1)
+            m.d.sync += [at.eq(at + 1), odd.eq(odd ^ at.all())]
         with m.If(moves & at.all()):
             m.d.sync += clears.eq(0)
         with m.If(self.cut & ~begun):

@@ -11,6 +11,9 @@ from .harness import Harness
 from .white_box import WhiteBox
 
 
+GRANTED = "somebody is granted"
+
+
 def most_before(inputs: int) -> int:
     """Fewer grants than these go to others while an input asks, whatever the classes are and however they change."""
     return (PATIENCE + 1) * inputs
@@ -28,7 +31,7 @@ def bounded_wait(inputs: int, classes: int, classless: int) -> Harness:
     h.claim("only who asks is granted", (grant & ~request) == 0, when=grant.any())
     h.claim("no grant while there must be none", ~grant.any(), when=~box.enable)
     h.claim("who asks alone is granted", grant == request, when=box.enable & request.any() & _one(request))
-    h.claim("somebody is granted", grant.any(), when=box.enable & request.any())
+    h.claim(GRANTED, grant.any(), when=box.enable & request.any())
     _is_order(h, before, inputs)
     row = _row(h, box, before) if classes > 1 and inputs > 1 else None
     for i in everyone:

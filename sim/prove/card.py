@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from hdl.fabric import gate as gates
@@ -9,7 +10,7 @@ from hdl.fabric.context_data import AHEAD, ROUTES
 from hdl.fabric.lookup import WAITING
 from hdl.fabric.splitter import LONGEST_WHOLE
 from hdl.fabric.steer import BEATS
-from hdl.plan.plan import Initiator, Plan
+from hdl.plan.plan import SLOT_CYCLES, Initiator, Plan, Target
 
 from . import (
     arbiter,
@@ -23,6 +24,7 @@ from . import (
     handover,
     id_order,
     lookup,
+    owed,
     pick,
     queue,
     rekey,
@@ -32,6 +34,7 @@ from . import (
     steer,
     strict,
     tenure,
+    time_slots,
     timed_gate,
     translate,
     under_way,
@@ -152,6 +155,7 @@ def _strict_ways(plan: Plan) -> list[Proof]:
             "order of slots", "P2", "an ID's answers come in order", partial(slots.chain, plan), cover_depth=sweep + 16
         ),
         Proof("choice of an answer", "P2", "it is complete, and in its turn", partial(pick.pick, plan)),
+        Proof("turns of answers", "P4", "fewer than two rounds of others go before", partial(pick.rounds, plan)),
         Proof("virtual queue", "P2", "a write waits for its data, and takes it", partial(virtual_queue.writes, plan)),
     ]
     for port in plan.initiators:
@@ -164,10 +168,38 @@ def _strict_ways(plan: Plan) -> list[Proof]:
         for write in (False, True):
             says = "an answer goes to who asked, and nobody else"
             name = f"answers of {target.name}, {'writes' if write else 'reads'}"
-            found.append(Proof(name, "P2", says, partial(strict.answers, plan, target, write=write)))
+            whole = partial(strict.answers, plan, target, write=write)
+            few = partial(strict.answers, *strict.few(plan, target), write=write)
+            found.append(Proof(name, "P2", says, whole, few, cover_depth=64))
         says = "a request is seen until it is answered"
-        found.append(Proof(f"what {target.name} owes", "P6", says, partial(under_way.under_way, plan, target)))
+        found.append(Proof(f"requests under way to {target.name}", "P6", says, partial(under_way.under_way, plan, target)))
+        if target.timeout:
+            found += _cut_off(plan, target)
     return found
+
+
+def _cut_off(plan: Plan, target: Target) -> list[Proof]:
+    """Of a target with a time limit."""
+    few = strict.few(replace(plan, outstanding=2), target)
+    owes = "it is known; what is late is found in time; all is answered when the target is cut off"
+    cut = "a target that is late is cut off, no other, until it owes nothing"
+    return [
+        Proof(
+            f"what {target.name} owes",
+            "P6",
+            owes,
+            partial(owed.owed, plan, target),
+            partial(owed.owed, *few, alone=True),
+            cover_depth=6 << few[0].target_id_bits,
+        ),
+        Proof(
+            f"cut-off of {target.name}",
+            "P6",
+            cut,
+            partial(owed.cutoff, target),
+            partial(owed.cutoff, replace(target, timeout=8)),
+        ),
+    ]
 
 
 def _ways_back(plan: Plan) -> list[Proof]:
@@ -189,8 +221,32 @@ def _ways_back(plan: Plan) -> list[Proof]:
 
 
 def _timing(plan: Plan) -> list[Proof]:
+    timed = [target for target in plan.targets if target.time_slots]
+    tables = [
+        Proof(
+            f"table of time slots of {target.name}",
+            "P4",
+            "a slot is its slice's to the end, and comes once in a round",
+            partial(time_slots.time_slots, plan, target),
+            partial(time_slots.time_slots, *time_slots.small(plan, target)),
+            cover_depth=5 * SLOT_CYCLES,
+        )
+        for target in timed
+    ]
+    grants = [
+        Proof(
+            f"grants in time slots of {target.name}, {'writes' if write else 'reads'}",
+            "P4",
+            "a slot has two grants for requests that wait",
+            partial(timed_gate.grants, plan, target, write=write),
+            partial(timed_gate.grants, *strict.few(plan, target), write=write, alone=True),
+            cover_depth=SLOT_CYCLES + SLOT_CYCLES // 2 + 4,
+        )
+        for target in timed
+        for write in (False, True)
+    ]
     says = "of two gates, a slice with slots sees the same, whatever all others do there"
-    return [
+    alike = [
         Proof(
             f"time slots of {target.name}, {'writes' if write else 'reads'}",
             "P3",
@@ -198,10 +254,10 @@ def _timing(plan: Plan) -> list[Proof]:
             partial(timed_gate.gate, plan, target, write=write),
             cover_depth=8,
         )
-        for target in plan.targets
-        if target.time_slots
+        for target in timed
         for write in (False, True)
     ]
+    return [*alike, *tables, *grants]
 
 
 def _waiting(plan: Plan) -> list[Proof]:
@@ -209,14 +265,17 @@ def _waiting(plan: Plan) -> list[Proof]:
     for target in plan.targets:
         for write in (False, True):
             inputs = len(gates.sources_of(plan, target, write=write))
-            sizes.add((inputs, inputs - len(target.initiators)))
+            sizes.add((inputs, plan.classes, inputs - len(target.initiators)))
+        if target.time_slots:
+            sizes.add((len(target.initiators), 1, 0))
     found = []
-    for inputs, classless in sorted(sizes):
-        name = f"arbiter of {inputs}" + " with scrubber" * classless
-        settings = (inputs, plan.classes, classless)
+    for settings in sorted(sizes):
+        inputs, classes, classless = settings
+        alike = ", one class" * (classes == 1 < plan.classes)
+        name = f"arbiter of {inputs}" + " with scrubber" * classless + alike
         says = f"fewer than {arbiter.most_before(inputs)} grants go to others while an input asks"
         found.append(Proof(name, "P4", says, partial(arbiter.bounded_wait, *settings)))
-        if plan.classes > 1 and inputs > 1:
+        if classes > 1 and inputs > 1:
             says = "of the highest class, each equal and one more go before"
             found.append(Proof(f"{name}, highest class", "P4", says, partial(arbiter.highest_class, *settings)))
     return found

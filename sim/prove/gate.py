@@ -14,6 +14,8 @@ from .ring import position
 from .white_box import WhiteBox
 
 VERDICTS = "the gate's queue of verdicts never overflows"
+STANDS = "what stands in front of a target with a time limit stands there until it leaves"
+DENIED = "a target that is cut off is offered nothing new"
 
 
 def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
@@ -150,6 +152,7 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     h.invariant("seen", tracked & (ahead == 0) & passing | gone, when=seen)
     if target.timeout:
         h.invariant("seen by the gate", box.signal("offered"), when=seen & tracked)
+        _stands(h, box)
     for n, index in enumerate(box.component.sources):
         h.claim("who asked is told", box.decided[n] == (source == index), when=gone)
     exists = Cat(source == index for index in box.component.sources).any()
@@ -160,6 +163,16 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     h.claim("what has left is seen once more", box.behind, when=gone & (born != box.epoch))
     h.claim("a denial is noted", box.fault_valid & (box.fault.slice == slice_), when=ends & ~passing)
     return h
+
+
+def _stands(h: Harness, box: WhiteBox) -> None:
+    """What the watch over a target with a time limit rests on."""
+    offered = Signal()
+    head = Cat(box.source, box.o.payload)
+    last = Signal.like(head)
+    h.m.d.sync += [offered.eq(box.offers & ~box.leaves), last.eq(head)]
+    h.claim(STANDS, box.offers & (head == last), when=offered)
+    h.claim(DENIED, offered, when=box.cut & box.offers)
 
 
 def _tracked(

@@ -1,8 +1,8 @@
-"""P2 at the choice of the next answer: it is complete, in its turn, and chosen once."""
+"""P2, P4 at the choice of the next answer: it is complete, in its turn, chosen once, and soon."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Signal
+from amaranth.hdl import Cat, Const, Mux, Signal
 
 from hdl.fabric.pick import Pick
 from hdl.plan.plan import Plan
@@ -41,4 +41,29 @@ def pick(plan: Plan) -> Harness:
     stays, last = Signal(), Signal(plan.slot_bits)
     m.d.sync += [stays.eq(box.valid & ~box.next), last.eq(box.slot)]
     h.claim("it is delivered to the end", box.valid & (box.slot == last) & ~box.first, when=stays)
+    return h
+
+
+def rounds(plan: Plan) -> Harness:
+    """How many others are picked while one slot, any one, could be."""
+    h = Harness()
+    m = h.m
+    box = h.place(Pick(plan, len(plan.targets) + 1))
+    slots = plan.outstanding
+    slot = h.constant(plan.slot_bits, "slot_of_interest")
+    ready = box.signal("ready").bit_select(slot, 1)
+    picks = box.next & (box.signal("any_candidate") | box.signal("chained"))
+    picked = picks & (box.slot_next == slot)
+    passed = Signal(range(2 * slots + 1))
+    with m.If(~ready | picked):
+        m.d.sync += passed.eq(0)
+    with m.Elif(picks):
+        m.d.sync += passed.eq(passed + 1)
+    h.shown |= {"ready": ready, "passed": passed}
+    in_batch = box.signal("in_batch")
+    others = in_batch & ~box.signal("taken") & ~(1 << slot)[:slots]
+    # Those that may go before it: the rest of the batch, and if it is not in it, another one.
+    left = sum(others, start=Const(0, 1)) + Mux(in_batch.bit_select(slot, 1), 0, slots)
+    h.invariant("what is left of the batches", passed + left < 2 * slots, when=ready)
+    h.claim("fewer than two rounds of others go before", passed < 2 * slots, when=ready & (passed != 0))
     return h

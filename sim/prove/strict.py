@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import reduce
 
-from amaranth.hdl import Const, Mux, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 
 from hdl.fabric.egress_strict import StrictEgress
 from hdl.fabric.ingress_strict import StrictIngress
@@ -13,6 +13,9 @@ from hdl.plan.plan import Initiator, Plan, Target
 
 from .harness import Harness
 from .virtual_queue import A_SLOT
+
+OWED = "only what is owed is answered"
+INSTEAD = "what is answered in the target's stead is owed no longer"
 
 
 def ingress(plan: Plan, port: Initiator, *, write: bool) -> Harness:
@@ -45,7 +48,7 @@ def answers(plan: Plan, target: Target, *, write: bool) -> Harness:
     """Where an answer goes, in one cycle, any one; all registers and memories hold anything."""
     h = Harness()
     box = h.place(StrictEgress(plan, target, write=write))
-    h.without_contents += ["key_table", "epochs", "asked", "replied", "marks"]
+    h.without_contents += ["key_table", "epochs", "asked", "replied"]
     gate = box.parts["gate"].component
     answer, comes, free = box.signal("answer"), box.signal("comes"), box.signal("free")
     payload = box.component.answer_layout(answer)
@@ -69,7 +72,18 @@ def answers(plan: Plan, target: Target, *, write: bool) -> Harness:
             "what was not asked for is dropped", ~comes & box.answer.ready, when=box.answer.valid & ~owed.owes & ~cut
         )
         h.claim("a target that is cut off sees nothing", ~box.address.valid, when=cut)
+        h.claim(OWED, owed.owes, when=owed.answered)
+        swept = owed.o.valid & owed.o.ready
+        exists = Cat(owed.o.payload[: plan.source_bits] == index for index in target.initiators).any()
+        h.claim(INSTEAD, owed.answered & (owed.answer_id == owed.o.payload), when=swept & exists & cut)
     return h
+
+
+def few(plan: Plan, target: Target) -> tuple[Plan, Target]:
+    """A target with two initiators, few slots and, if any, a short time limit."""
+    smaller = replace(small(plan), outstanding=min(4, plan.outstanding), initiators=plan.initiators[:2])
+    timeout = {"timeout": 2 << smaller.target_id_bits} if target.timeout else {}
+    return smaller, replace(target, initiators=(0, 1), **timeout)
 
 
 def small(plan: Plan) -> Plan:

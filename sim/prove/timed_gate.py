@@ -1,7 +1,8 @@
-"""P3 at a gate with time slots: what a slice sees in its own slots is the same, whatever all others do."""
+"""P3, P4 at a gate with time slots: what a slice sees in its own slots is the same, whatever all others do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +14,14 @@ from hdl.fabric.select import Later
 from hdl.fabric.time_slots import turn_layout
 from hdl.plan.plan import SLOT_CYCLES, Plan, Target
 
+from ram.time_slots import SLOT_GRANTS
+
+from .arbiter import GRANTED
 from .gate_data import RECALLED
 from .harness import Harness
 from .ring import position
 from .steer import WHOLE
+from .time_slots import ROUND, STAYS
 from .white_box import WhiteBox
 
 KEEPS_UP = "the target takes requests and data at once, and is not cut off"
@@ -50,6 +55,54 @@ class _Copy:
 def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     """Two gates: requests of one slice, any one, are the same in both; everything else differs as it likes."""
     h = Harness()
+    own, _, (first, second) = _copies(h, plan, target, ("one", "other"), write=write)
+    h.assume(first.is_turn == second.is_turn, environment="the slice's own slots are the same in both")
+    same_verdict = first.box.signal("check_pass") == second.box.signal("check_pass")
+    h.assume(~first.checked | same_verdict, environment=SAME_RIGHTS)
+    _alike(h, first, second, own, write=write)
+    return h
+
+
+def grants(plan: Plan, target: Target, *, write: bool, alone: bool = False) -> Harness:
+    """P4: what waits when a slot begins is granted then, and something again when half of the slot is over.
+
+    With `alone` there is nobody else, and few beats in each request.
+    """
+    h = Harness()
+    m = h.m
+    own, elapsed, (copy,) = _copies(h, plan, target, ("dut",), write=write)
+    box = copy.box
+    granted, asks = (box.signal("grant") & own).any(), copy.is_turn & (box.request_valid & own).any()
+    room, free = box.signal("room"), box.parts["starts"].signal("free")
+    if alone:
+        only = (own == 1) & (box.request_valid[1:] == 0) & copy.is_turn & (box.asking0.length == int(write))
+        h.assume(only, environment="there is nobody else")
+    waited, before, number = Signal(), Signal(2), Signal(2)
+    waits = asks & (((elapsed == 0) & room) | waited)
+    goes_on = waits & (elapsed != SLOT_CYCLES - 1)
+    m.d.comb += number.eq(Mux(before == SLOT_GRANTS, before, before + granted))
+    m.d.sync += [waited.eq(goes_on), before.eq(Mux(goes_on, number, 0))]
+    h.shown |= {"elapsed": elapsed, "waited": waited, "number": number}
+    closed = ~copy.is_open if write else 1
+    own_arbiter = box.parts["own_arbiter"].component
+    asked = own_arbiter.enable & own_arbiter.request.any()
+    h.assume(~asked | own_arbiter.grant.any(), GRANTED)
+    h.invariant("there is room", room | (elapsed == 0))
+    h.invariant("it may grant", box.signal("may_grant") == ((free <= SLOT_CYCLES // 2) & closed),
+                when=waited | ((elapsed == 0) & room))  # fmt: skip
+    h.invariant("grants are counted while something waits", before == 0, when=~waited)
+    h.invariant("the first one came at once", (before != 0) & (before <= SLOT_GRANTS), when=waited)
+    h.invariant("the second one is to come", (free <= SLOT_CYCLES // 2) & (elapsed <= SLOT_CYCLES // 2),
+                when=waited & (before == 1))  # fmt: skip
+    says = "a slot has two grants for requests that wait"
+    h.claim(says, number == SLOT_GRANTS, when=waits & (elapsed == SLOT_CYCLES // 2))
+    return h
+
+
+def _copies(
+    h: Harness, plan: Plan, target: Target, names: Sequence[str], *, write: bool
+) -> tuple[Signal, Signal, list[_Copy]]:
+    """Gates with requests of one slice that are the same in all; whose ports are its own, and the cycle of the slot."""
     m = h.m
     h.environment.append(KEEPS_UP)
     h.without_contents += ["key_table"] * (target.kind == "memory")
@@ -62,16 +115,16 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     of_ports = tuple(f"{what}{n}" for n in range(ports) for what in per_port)
     vectors = ("request_valid", *(("beat_valid",) if write else ()))
     driven = ("turn", "cut", "o", "w", *vectors, *of_ports)
-    boxes = [h.place(Gate(plan, target, write=write), name, driven) for name in ("one", "other")]
+    boxes = [h.place(Gate(plan, target, write=write), name, driven) for name in names]
     shared = {name: h.any(len(Value.cast(getattr(boxes[0], name))), f"own_{name}") for name in (*vectors, *of_ports)}
     copies = []
-    for name, box in zip(("one", "other"), boxes, strict=True):
+    for name, box in zip(names, boxes, strict=True):
         turn = data.View(turn_layout(plan), h.any(turn_layout(plan).size, f"{name}_turn"))
         before = Signal(turn_layout(plan), name=f"{name}_turn_before")
         m.d.sync += before.eq(turn)
         unchanged = (turn.owned == before.owned) & (turn.slice == before.slice)
-        h.assume(turn.elapsed == elapsed, environment="the slots of a target go round for ever, in both alike")
-        h.assume((elapsed == 0) | unchanged, environment="a slot is one slice's until it ends")
+        h.assume(turn.elapsed == elapsed, ROUND)
+        h.assume((elapsed == 0) | unchanged, STAYS)
         h.assume(turn.timed.bit_select(slice_, 1), environment="the slice has slots")
         m.d.comb += [Value.cast(box.turn).eq(Value.cast(turn)), box.o.ready.eq(1)]
         m.d.comb += [box.w.ready.eq(1)] if write else []
@@ -89,10 +142,6 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
         mine, checked = Signal(name=f"{name}_mine"), Signal(name=f"{name}_checked")
         m.d.sync += [mine.eq((box.signal("grant")[:ports] & own).any()), checked.eq(mine)]
         copies.append(_Copy(box, turn.owned & (turn.slice == slice_), mine, checked))
-    first, second = copies
-    h.assume(first.is_turn == second.is_turn, environment="the slice's own slots are the same in both")
-    same_verdict = first.box.signal("check_pass") == second.box.signal("check_pass")
-    h.assume(~first.checked | same_verdict, environment=SAME_RIGHTS)
     for copy in copies:
         if write:
             _flows(h, copy, own, ports, elapsed)
@@ -101,8 +150,7 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
         h.invariant("a slot begins free", copy.box.parts["starts"].signal("free") == 0, when=elapsed == 0)
         unused = (elapsed == 0) & ~copy.box.signal("room")
         h.invariant("slots are in use", copy.box.component.timed | unused)
-    _alike(h, first, second, own, ports, write=write)
-    return h
+    return own, elapsed, copies
 
 
 def _places(h: Harness, box: WhiteBox) -> None:
@@ -187,9 +235,10 @@ def _flows(h: Harness, copy: _Copy, own: Signal, ports: int, elapsed: Signal) ->
     h.invariant("a slot begins closed", ~is_open, when=elapsed == 0)
 
 
-def _alike(h: Harness, one: _Copy, other: _Copy, own: Signal, ports: int, *, write: bool) -> None:
+def _alike(h: Harness, one: _Copy, other: _Copy, own: Signal, *, write: bool) -> None:
     """The slice sees the same of both."""
     of_one, of_other = one.box.signal, other.box.signal
+    ports = len(one.box.target.initiators)
 
     def same(what: str, name: str, when: Any = 1) -> None:
         h.invariant(what, of_one(name) == of_other(name), when=when)

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.fabric.cutoff import Cutoff
 from hdl.fabric.egress_strict import StrictEgress
+from hdl.fabric.owed import Owed
 
 from .harness import board, simulate
 
@@ -120,11 +121,14 @@ class Target:
         self.waiting, self.addresses, self.data, self.offer = [], deque(), 0, None
 
 
-def _port(write):
+def _plan():
     plan = board("quad")
     target = replace(plan.targets[0], timeout=TIMEOUT, initiators=tuple(range(SOURCES)), kind="registers", keyed=1)
-    plan = replace(plan, outstanding=8, initiators=plan.initiators[:4], targets=(target, *plan.targets[1:]))
-    return Port(plan, write=write)
+    return replace(plan, outstanding=8, initiators=plan.initiators[:4], targets=(target, *plan.targets[1:]))
+
+
+def _port(write):
+    return Port(_plan(), write=write)
 
 
 async def _open(ctx, egress):
@@ -213,3 +217,33 @@ def test_a_target_that_answers_in_time_is_left_alone():
             ctx.set(egress.answer.valid, 0)
 
     simulate(port, bench)
+
+
+def test_a_lost_request_is_found_while_the_target_answers_all_others_at_once():
+    """A request and an answer in every cycle leave no cycle in between."""
+    plan = _plan()
+    target = plan.targets[0]
+    owed = Owed(plan, target)
+    lost, others = 5, range(8, 8 + 4)
+
+    async def bench(ctx):
+        while not ctx.get(owed.ready):
+            await ctx.tick()
+        ctx.set(owed.offers, 1)
+        ctx.set(owed.leaves, 1)
+        ctx.set(owed.identity, lost)
+        await ctx.tick()
+        before = None
+        for cycle in range(2 * target.timeout):
+            ctx.set(owed.identity, others[cycle % len(others)])
+            ctx.set(owed.answered, before is not None)
+            ctx.set(owed.answer_id, before or 0)
+            assert before is None or ctx.get(owed.owes), "what was asked is not owed"
+            before = others[cycle % len(others)]
+            if ctx.get(owed.overdue):
+                assert cycle >= target.timeout - 1, "overdue too early"
+                return
+            await ctx.tick()
+        raise AssertionError("nobody notices that a request is lost")
+
+    simulate(owed, bench)
