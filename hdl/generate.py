@@ -37,14 +37,13 @@ def sources_hash() -> str:
 def _convert(plan: Plan, component: Any, name: str, header: str) -> str:
     # A Yosys that happens to be installed would write other Verilog. Amaranth reads this.
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"
-    from amaranth.back.verilog import convert
-
+    from .units import convert
     from .verilog import merge_modules
 
     # A netlist is millions of objects that live to the end: looking for cycles among them takes a third of the time.
     gc.disable()
     try:
-        text = convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+        text = convert(component, name)
     finally:
         gc.enable()
     return merge_modules(text, top=name, suffixes=plan.port_names, header=f"// {header}\n")

@@ -179,17 +179,17 @@ MUTANTS = (
     Mutant("all contexts in one queue", "queues", _assign("into"), "'0", ("qos",), ("quality",)),
     Mutant("classes are ignored", "arbiter", _register(r"goes_first_0_1"), "first_0_1", ("qos",), ("quality",)),
     Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
-    Mutant("wrong slice at the target", "", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
-    Mutant("strobes are ignored", "", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
+    Mutant("wrong slice at the target", "data_plane", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
+    Mutant("strobes are ignored", "data_plane", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
     Mutant(
         "an address is exchanged while it waits",
-        "",
+        "data_plane",
         _assign("bank0_araddr"),
         "bank0_arready ? {value} : {value} ^ 8'h8",
         ("bring_up",),
         ("protocol",),
     ),
-    Mutant("a bit of the data flips", "", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
+    Mutant("a bit of the data flips", "data_plane", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
 )
 
 STRICT_MUTANTS = (
@@ -264,7 +264,7 @@ STRICT_MUTANTS = (
     Mutant(
         "a slice with slots uses open ones too",
         "gate",
-        r"assign \\\$\d+ +=(?P<value> \\port\$\d+ +>> \\port\$\d+ +\[[^;]*\]);",
+        r"assign \\\$\d+ +=(?P<value> turn\[[^;]*\] >> asking\d\[[^;]*\]);",
         "4'h0",
         ("time_slots",),
         ("time_slots",),
