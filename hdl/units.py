@@ -1,8 +1,8 @@
 """Converts each distinct component of a design once, instead of once for each place that it has.
 
-Amaranth elaborates and converts a design as one piece: a card with 16 ports has hundreds of alike queues and arbiters, and
-each is built anew. Here a component that is built of the same parameters as another one becomes an instance of a module
-that was converted before.
+Amaranth elaborates and converts a design as one piece: a card with 16 ports has hundreds of alike queues and arbiters,
+and each is built anew. Here a component that is built of the same parameters as another one becomes an instance of a
+module that was converted before.
 """
 
 from collections.abc import Iterator
@@ -63,11 +63,11 @@ class _Units:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Meanwhile components become instances."""
-        Fragment.get = staticmethod(self._fragment)  # type: ignore[method-assign]
+        Fragment.get = staticmethod(self._fragment)
         try:
             yield
         finally:
-            Fragment.get = staticmethod(_get)  # type: ignore[method-assign]
+            Fragment.get = staticmethod(_get)
 
     def _fragment(self, part: Any, platform: object) -> Fragment:
         if isinstance(part, TransformedElaboratable):
@@ -84,7 +84,9 @@ class _Units:
             for port, member, value in _ports(component)
         }
         design = _get(component, self).prepare(ports=ports, hierarchy=(name,))
-        self._note(design.fragment, name, SignalSet(signal for value, _ in ports.values() for signal in value._rhs_signals()))
+        self._note(
+            design.fragment, name, SignalSet(signal for value, _ in ports.values() for signal in value._rhs_signals())
+        )
         text, _ = rtlil.convert_fragment(design, ports, name, emit_src=False)
         self._clocked[name] = tuple(port for port in ("clk", "rst") if f" \\{port}\n" in text)
         if f"module \\{name}\n" not in text:

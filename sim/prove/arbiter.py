@@ -10,7 +10,6 @@ from hdl.plan.plan import PATIENCE, PATIENCE_LEAST
 from .harness import Harness
 from .white_box import WhiteBox
 
-
 GRANTED = "somebody is granted"
 
 

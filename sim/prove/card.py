@@ -172,7 +172,9 @@ def _strict_ways(plan: Plan) -> list[Proof]:
             few = partial(strict.answers, *strict.few(plan, target), write=write)
             found.append(Proof(name, "P2", says, whole, few, cover_depth=64))
         says = "a request is seen until it is answered"
-        found.append(Proof(f"requests under way to {target.name}", "P6", says, partial(under_way.under_way, plan, target)))
+        found.append(
+            Proof(f"requests under way to {target.name}", "P6", says, partial(under_way.under_way, plan, target))
+        )
         if target.timeout:
             found += _cut_off(plan, target)
     return found

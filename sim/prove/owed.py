@@ -32,7 +32,13 @@ def owed(plan: Plan, target: Target, *, alone: bool = False) -> Harness:
     at, odd, waited, clears = (box.signal(name) for name in ("at", "odd", "waited", "clears"))
     begun, visits = box.signal("begun"), box.signal("visits")
 
-    stood, last_identity, was_overdue, was_cut, was_swept = Signal(), Signal(len(identity)), Signal(), Signal(), Signal()
+    stood, last_identity, was_overdue, was_cut, was_swept = (
+        Signal(),
+        Signal(len(identity)),
+        Signal(),
+        Signal(),
+        Signal(),
+    )
     m.d.sync += [
         stood.eq(box.offers & ~box.leaves),
         last_identity.eq(box.identity),
@@ -76,7 +82,9 @@ def owed(plan: Plan, target: Target, *, alone: bool = False) -> Harness:
     next_odd = odd ^ (identity < at)
     h.invariant("its stamp", (asked.stamp == next_odd) ^ visited, when=waits)
     h.invariant("when it is visited", late < target.timeout, when=waits & ~visited)
-    h.invariant("when it is visited again", (late >= target.timeout) & (late < 2 * target.timeout), when=waits & visited)
+    h.invariant(
+        "when it is visited again", (late >= target.timeout) & (late < 2 * target.timeout), when=waits & visited
+    )
     found = box.overdue & (at == identity)
     h.claim("what is overdue has waited so long", there & (age >= target.timeout), when=found)
     h.claim("nothing waits for twice as long", found | (age < 2 * target.timeout - 1), when=waits & visited)

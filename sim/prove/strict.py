@@ -82,8 +82,8 @@ def answers(plan: Plan, target: Target, *, write: bool) -> Harness:
 def few(plan: Plan, target: Target) -> tuple[Plan, Target]:
     """A target with two initiators, few slots and, if any, a short time limit."""
     smaller = replace(small(plan), outstanding=min(4, plan.outstanding), initiators=plan.initiators[:2])
-    timeout = {"timeout": 2 << smaller.target_id_bits} if target.timeout else {}
-    return smaller, replace(target, initiators=(0, 1), **timeout)
+    timeout = 2 << smaller.target_id_bits if target.timeout else 0
+    return smaller, replace(target, initiators=(0, 1), timeout=timeout)
 
 
 def small(plan: Plan) -> Plan:

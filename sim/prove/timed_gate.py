@@ -13,7 +13,6 @@ from hdl.fabric.gate import DEPTH, Gate
 from hdl.fabric.select import Later
 from hdl.fabric.time_slots import turn_layout
 from hdl.plan.plan import SLOT_CYCLES, Plan, Target
-
 from ram.time_slots import SLOT_GRANTS
 
 from .arbiter import GRANTED

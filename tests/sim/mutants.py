@@ -179,7 +179,14 @@ MUTANTS = (
     Mutant("all contexts in one queue", "queues", _assign("into"), "'0", ("qos",), ("quality",)),
     Mutant("classes are ignored", "arbiter", _register(r"goes_first_0_1"), "first_0_1", ("qos",), ("quality",)),
     Mutant("full log takes more", "fault_log", _assign("full"), "1'h0", ("isolation",), ("faults",)),
-    Mutant("wrong slice at the target", "data_plane", _assign("bank0_aruser"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
+    Mutant(
+        "wrong slice at the target",
+        "data_plane",
+        _assign("bank0_aruser"),
+        "{value} ^ 1'h1",
+        ("bring_up",),
+        ("delivery",),
+    ),
     Mutant("strobes are ignored", "data_plane", _assign("bank0_wstrb"), "-1", ("bring_up",), ("delivery",)),
     Mutant(
         "an address is exchanged while it waits",
@@ -189,7 +196,9 @@ MUTANTS = (
         ("bring_up",),
         ("protocol",),
     ),
-    Mutant("a bit of the data flips", "data_plane", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)),
+    Mutant(
+        "a bit of the data flips", "data_plane", _assign("bank0_wdata"), "{value} ^ 1'h1", ("bring_up",), ("delivery",)
+    ),
 )
 
 STRICT_MUTANTS = (
