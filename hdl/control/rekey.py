@@ -97,7 +97,7 @@ class Rekey(wiring.Component):
         by_handover = Signal()
         acceptable = Signal()
         at_end = Signal()
-        scrubs = Signal()
+        scrub_follows = Signal()
         to_first = Signal()
         onward = Signal()
         next_scrubbed = Signal()
@@ -108,7 +108,7 @@ class Rekey(wiring.Component):
             self.key_write.eq(self.phase == GRANT),
             self.key_granule.eq(self.progress),
             self.key_value.eq(new_key),
-            scrubs.eq(wants_scrub & ~by_handover),
+            scrub_follows.eq(wants_scrub & ~by_handover),
             at_end.eq(self.progress == self.revoke_last),
             to_first.eq((self.phase == REVOKE) | (self.phase == FLUSH)),
             onward.eq(((self.phase == GRANT) & ~at_end) | next_scrubbed),
@@ -148,7 +148,7 @@ class Rekey(wiring.Component):
                 m.d.sync += self.phase.eq(DRAIN)
             with m.Case(DRAIN):
                 with m.If(self.drained):
-                    m.d.sync += self.phase.eq(Mux(by_handover, HOLD, Mux(scrubs, SCRUB, GRANT)))
+                    m.d.sync += self.phase.eq(Mux(by_handover, HOLD, Mux(scrub_follows, SCRUB, GRANT)))
             with m.Case(SCRUB):
                 with m.If(scrubbed):
                     m.d.sync += self.phase.eq(FLUSH)

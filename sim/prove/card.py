@@ -13,6 +13,7 @@ from hdl.fabric.steer import BEATS
 from hdl.plan.plan import SLOT_CYCLES, Initiator, Plan, Target
 
 from . import (
+    alike,
     arbiter,
     barrier,
     collect,
@@ -247,8 +248,32 @@ def _timing(plan: Plan) -> list[Proof]:
         for target in timed
         for write in (False, True)
     ]
+    says = "whatever others do elsewhere, a bystander that shares no target sees the same"
+    kinds = {(len(port.contexts), port.has_reset, port.targets): port for port in reversed(plan.initiators)}
+    bystanders = [
+        Proof(
+            f"bystander at {port.name}, {of}",
+            "P3",
+            says,
+            partial(alike.ingress, plan, port, write=write),
+            cover_depth=4,
+        )
+        for port in kinds.values()
+        for write, of in ((False, "reads"), (True, "writes"))
+    ]
+    bystanders += [
+        Proof(
+            f"bystander at {target.name}, {of}",
+            "P3",
+            says,
+            partial(alike.egress, plan, target, write=write),
+            cover_depth=10,
+        )
+        for target in plan.targets
+        for write, of in ((False, "reads"), (True, "writes"))
+    ]
     says = "of two gates, a slice with slots sees the same, whatever all others do there"
-    alike = [
+    twins = [
         Proof(
             f"time slots of {target.name}, {'writes' if write else 'reads'}",
             "P3",
@@ -259,7 +284,7 @@ def _timing(plan: Plan) -> list[Proof]:
         for target in timed
         for write in (False, True)
     ]
-    return [*alike, *tables, *grants]
+    return [*bystanders, *twins, *tables, *grants]
 
 
 def _waiting(plan: Plan) -> list[Proof]:

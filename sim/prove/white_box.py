@@ -70,6 +70,11 @@ class WhiteBox:
             raise LookupError(f"{type(self.component).__name__} drives {len(found)} signals that are called {name!r}")
         return found[0]
 
+    def registers(self) -> list[Signal]:
+        """Signals that the component itself takes over at the clock."""
+        driving = self.module._driving
+        return [signal for found in self._signals.values() for signal in found if "sync" in driving[signal]]
+
     def looked(self, memory: str) -> Any:
         """What the clocked read port of a memory shows; the first one, if it has several."""
         return next(port.data for port in self.memories[memory].read_ports if port.domain != "comb")

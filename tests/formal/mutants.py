@@ -764,6 +764,31 @@ MUTANTS = (
         "",
         "quad",
     ),
+    Mutant(
+        "beats that did not come are stored",
+        "fabric/lane_buffer.py",
+        "put.en.eq(lane.valid & (number.data == 0))",
+        "put.en.eq(number.data == 0)",
+        "bystander at core0, reads",
+        "",
+        "quad",
+    ),
+    Mutant(
+        "who asks nothing counts as passed over",
+        "fabric/arbiter.py",
+        "granted[i] & requested[j] & was_lower[j, i]",
+        "granted[i] & was_lower[j, i]",
+        "bystander at bank, reads",
+        "",
+    ),
+    Mutant(
+        "a drain stops a target",
+        "fabric/gate.py",
+        "room.eq(level < HIGH_WATER)]",
+        "room.eq((level < HIGH_WATER) & (epoch == self.epoch))]",
+        "bystander at bank, reads",
+        "",
+    ),
 )
 
 QUICK = {

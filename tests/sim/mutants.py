@@ -93,7 +93,7 @@ MUTANTS = (
     # The six that nobody may miss.
     Mutant("no drain", "epochs", _assign("finished"), "| serving", ("revocation",), ("revocation",)),
     Mutant("no key check", "gate", _assign("check_pass"), "1'h1", ("isolation",), ("isolation",)),
-    Mutant("no scrub", "rekey", _assign("scrubs"), "1'h0", ("revocation",), ("residue",)),
+    Mutant("no scrub", "rekey", _assign("scrub_follows"), "1'h0", ("revocation",), ("residue",)),
     Mutant("swapped response", "deliver", _assign("beat"), "{value} ^ 1'h1", ("bring_up",), ("responses",)),
     Mutant(
         "leaked stall",
