@@ -1,7 +1,7 @@
 """P3 without time slots: of two ports of a bystander, with whatever else in the card, all signals are the same.
 
-A bystander has its ports, and the targets that it uses, for itself. What it shares with others is seen at the borders of
-its blocks, and there everything else differs as it likes.
+A bystander has its ports, and the targets that it uses, for itself. What it shares with others is seen at the borders
+of its blocks, and there everything else differs as it likes.
 """
 
 from __future__ import annotations
