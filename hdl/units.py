@@ -5,6 +5,7 @@ and each is built anew. Here a component that is built of the same parameters as
 module that was converted before.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass
@@ -22,6 +23,8 @@ from amaranth.lib.wiring import In
 __all__ = ["convert"]
 
 _get = Fragment.get
+_AMARANTHS = re.compile(r"_(Component|MustUse|Elaboratable)__")
+"""What Amaranth itself keeps in a component."""
 
 
 def convert(component: wiring.Component, name: str) -> str:
@@ -160,7 +163,8 @@ def _frozen(value: Any) -> Any:
     """Something that is equal for two components if these elaborate to the same."""
     if isinstance(value, wiring.Component):
         members = value.signature.members
-        own = [(name, _frozen(held)) for name, held in vars(value).items() if name not in members and name[0] != "_"]
+        kept = {name: held for name, held in vars(value).items() if name not in members and not _AMARANTHS.match(name)}
+        own = [(name, _frozen(held)) for name, held in kept.items()]
         return type(value), _frozen(value.signature), tuple(own)
     if isinstance(value, wiring.Signature):
         return type(value), tuple(

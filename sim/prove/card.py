@@ -91,7 +91,7 @@ def _delivery(plan: Plan) -> list[Proof]:
         found.append(Proof(f"queue of {depth}{extras}", "P2", says, build, cover_depth=depth + 8))
     for target in plan.targets:
         says = "the data of a write goes with it"
-        found.append(Proof(f"write gate of {target.name}, data", "P2", says, partial(gate_data.data, plan, target)))
+        found.append(Proof(f"write gate of {target.name}, data", "P2, P7", says, partial(gate_data.data, plan, target)))
     for contexts, port in _several_contexts(plan).items():
         build = partial(context_data.context_data, plan, port)
         found.append(Proof(f"data of {contexts} contexts", "P2", "data that stands aside has room", build))

@@ -1,8 +1,8 @@
-"""P2 at the gate: the data of a write goes with its own request, and stays its own while others come."""
+"""P2, P7 at the gate: the data of a write goes with its own request, and stays its own while others come."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Const, Mux, Signal
+from amaranth.hdl import Array, Const, Mux, Signal, Value
 
 from hdl.bus.queue import following
 from hdl.fabric.gate import DEPTH, HIGH_WATER, Gate
@@ -101,5 +101,17 @@ def data(plan: Plan, target: Target) -> Harness:
     h.invariant("what has gone was granted", between != 0, when=data_taken)
     h.claim("data is offered with the request that it came with", Array(tags)[beats.signal("read_at")] == left,
             when=box.w.valid)  # fmt: skip
+    head = verdicts.component.o
+    stays_there, last_verdict = Signal(), Signal(len(Value.cast(head.payload)))
+    m.d.sync += [stays_there.eq(head.valid & ~head.ready), last_verdict.eq(head.payload)]
+    h.assume(
+        ~stays_there | (head.valid & (Value.cast(head.payload) == last_verdict)),
+        "what is there is offered",
+        "it comes out as it went in, after those before it",
+    )
+    offered, before = Signal(), Signal(len(Value.cast(box.w.payload)))
+    m.d.sync += [offered.eq(box.w.valid & ~box.w.ready), before.eq(box.w.payload)]
+    stays = box.w.valid & (Value.cast(box.w.payload) == before)
+    h.claim("an offer of data stays until it is taken", stays, when=offered)
     h.claim("a request leaves when its data has gone", data_taken | (pop & beats.component.o.payload.last), when=leave)
     return h

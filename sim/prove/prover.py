@@ -187,10 +187,19 @@ def _sby(folder: Path, tools: Path, task: str) -> tuple[str, str]:
     )
     log = folder / f"{task}.log"
     log.write_text(done.stdout, encoding="utf-8")
-    result = re.search(r"DONE \((PASS|FAIL|UNKNOWN|TIMEOUT)", done.stdout)
-    if not result:
+    result = ended(done.stdout)
+    if result is None:
         raise Refusal(f"{folder.name}: sby did not come to an end, see {log}")
-    return done.stdout, result[1]
+    return done.stdout, result
+
+
+def ended(log: str) -> str | None:
+    """How sby ended: PASS, FAIL, UNKNOWN or TIMEOUT; None if it did not.
+
+    It falls over its own time limit when that comes before the design is read, and only says that it was reached.
+    """
+    found = re.search(r"DONE \((PASS|FAIL|UNKNOWN|TIMEOUT)|Reached (TIMEOUT)", log)
+    return found and (found[1] or found[2])
 
 
 @dataclass

@@ -789,6 +789,15 @@ MUTANTS = (
         "bystander at bank, reads",
         "",
     ),
+    Mutant(
+        "data is taken away before the target takes it",
+        "fabric/gate.py",
+        "beats.o.ready.eq(valid & ~data_taken & (denied | self.w.ready))",
+        "beats.o.ready.eq(valid & ~data_taken)",
+        "write gate of bank0, data",
+        "an offer of data stays",
+        "quad",
+    ),
 )
 
 QUICK = {

@@ -12,7 +12,7 @@ from hdl.errors import Refusal
 from hdl.plan import manifest, plan_card
 from sim.prove.card import proofs
 from sim.prove.harness import Harness
-from sim.prove.prover import Proof, job, run, tool_folder
+from sim.prove.prover import Proof, ended, job, run, tool_folder
 from sim.prove.run import main, open_assumptions, prove
 from sim.report.results import load
 
@@ -128,6 +128,18 @@ def test_a_claim_that_is_lost(tmp_path):
     verdict = _prove(tmp_path, describe)
     assert not verdict.proved
     assert verdict.failed == ["proves nothing, it is simplified to true: the same as itself"]
+
+
+@pytest.mark.parametrize(
+    ("log", "result"),
+    [
+        ("SBY [proof_prove] DONE (PASS, rc=0)", "PASS"),
+        ("SBY [proof_find] Reached TIMEOUT (30 seconds). Terminating.\nAttributeError: 'NoneType'", "TIMEOUT"),
+        ("SBY [proof_find] engine_0: starting process", None),
+    ],
+)
+def test_how_a_tool_ended(log, result):
+    assert ended(log) == result
 
 
 def test_open_assumptions(tmp_path):
