@@ -48,7 +48,7 @@ class Deliver(wiring.Component):
         m = Module()
         m.submodules.turn = turn = RoundRobin(self.sources)
         taken = Signal()
-        whole = Signal(init=1)
+        complete = Signal(init=1)
         beat = Signal(self.shape)
         beats = [Value.cast(getattr(self, f"beat{n}")) for n in range(self.sources)]
         # A choice stands until it is taken whole: AXI wants an offer to stay as it is (IHI 0022H, A3.2.1), and there is
@@ -59,7 +59,7 @@ class Deliver(wiring.Component):
             beat.eq(reduce(or_, beats)),
             self.o.valid.eq(self.valid.any()),
             taken.eq(self.o.valid & self.o.ready),
-            turn.accept.eq(taken & whole),
+            turn.accept.eq(taken & complete),
             self.take.eq(turn.grant & turn.accept.replicate(self.sources)),
             self.o.payload.eq(beat),  # the data of a denied answer is zero
         ]
@@ -70,9 +70,13 @@ class Deliver(wiring.Component):
         first = Signal(init=1)
         ends = Signal()
         m.d.comb += [
-            whole.eq(Mux(first, (turn.grant & self.whole).any(), ends)),
+            complete.eq(Mux(first, (turn.grant & self.whole).any(), ends)),
             self.o.payload.answer.last.eq(Mux(first, (turn.grant & self.last).any(), ends)),
         ]
         with m.If(taken):
-            m.d.sync += [first.eq(whole), number.eq(Mux(whole, 0, number + 1)), ends.eq(number + 1 == beat.length)]
+            m.d.sync += [
+                first.eq(complete),
+                number.eq(Mux(complete, 0, number + 1)),
+                ends.eq(number + 1 == beat.length),
+            ]
         return m

@@ -132,7 +132,7 @@ MUTANTS = (
     Mutant("answers run over", "return", _register("full"), "1'h0", ("bring_up",), ("responses",)),
     Mutant("walkers overtake", "order", _assign("walks"), "1'h0", ("isolation",), ("denials",)),
     Mutant("an ID's order is wrong after a wrap", "order", _assign("room"), "~sweeping", ("bring_up",), ("responses",)),
-    Mutant("denied burst ends early", "deliver", _assign("whole"), "1'h1", ("isolation",), ("responses",)),
+    Mutant("denied burst ends early", "deliver", _assign("complete"), "1'h1", ("isolation",), ("responses",)),
     # On the way in.
     Mutant(
         "illegal bursts are let in",
