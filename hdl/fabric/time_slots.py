@@ -45,7 +45,8 @@ def slot_members(plan: Plan, target: Target) -> dict[str, wiring.Member]:
 class TimeSlots(wiring.Component):
     """The table of slots, which goes round for ever: `SLOT_CYCLES` cycles for each.
 
-    After reset all slots are open. What is written takes effect when the slot next begins.
+    The table keeps what was written through a reset; before, all slots are open. What is written takes effect when the
+    slot next begins.
 
     Members
     -------
