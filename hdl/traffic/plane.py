@@ -242,7 +242,10 @@ class TrafficPlane(wiring.Component):
         newest = Array(Signal(range(2 * DEPTH), name=f"newest{n}") for n in range(ids))
         oldest = Array(Signal(range(2 * DEPTH), name=f"oldest{n}") for n in range(ids))
         in_ring = exact_log2(DEPTH)
-        number = Array(Signal(8, name=f"number{n}") for n in range(ids))
+        numbers = Array(Signal(8, name=f"number{n}") for n in range(ids))
+        # Each is looked up once: it costs the simulator a comparison for every ID.
+        newest_made, newest_here, oldest_here = (Signal(range(2 * DEPTH)) for _ in range(3))
+        number = Signal(8)
         answer = self.answer.payload
         taken = Signal()
         last = Signal()
@@ -251,28 +254,32 @@ class TrafficPlane(wiring.Component):
         asked = Signal()
         m.d.comb += [
             put.en.eq(self.makes),
-            put.addr.eq(Cat(newest[proposal.id][:in_ring], proposal.id)),
+            newest_made.eq(newest[proposal.id]),
+            newest_here.eq(newest[answer.id]),
+            oldest_here.eq(oldest[answer.id]),
+            number.eq(numbers[answer.id]),
+            put.addr.eq(Cat(newest_made[:in_ring], proposal.id)),
             put.data.request.eq(proposal),
             put.data.birth.eq(now + 1),  # it is offered in the next cycle
-            get.addr.eq(Cat(oldest[answer.id][:in_ring], answer.id)),
+            get.addr.eq(Cat(oldest_here[:in_ring], answer.id)),
             first.eq(get.data),
             self.answer.ready.eq(self.random.bits(24, 8) >= self.settings.reluctance),
             taken.eq(self.answer.valid & self.answer.ready),
-            asked.eq(newest[answer.id] != oldest[answer.id]),
+            asked.eq(newest_here != oldest_here),
             latency.eq(now - first.birth),
         ]
         with m.If(self.makes):
-            m.d.sync += newest[proposal.id].eq(newest[proposal.id] + 1)
+            m.d.sync += newest[proposal.id].eq(newest_made + 1)
         request = first.request
         m.d.comb += [
-            last.eq(Const(1) if self.write else number[answer.id] == request.access.length),
+            last.eq(Const(1) if self.write else number == request.access.length),
             self.ends.eq(taken & asked & last),
             self.ended.eq(request.place),
         ]
         with m.If(self.ends):
-            m.d.sync += oldest[answer.id].eq(oldest[answer.id] + 1)
+            m.d.sync += oldest[answer.id].eq(oldest_here + 1)
         with m.If(taken):
-            m.d.sync += number[answer.id].eq(Mux(last, 0, number[answer.id] + 1))
+            m.d.sync += numbers[answer.id].eq(Mux(last, 0, number + 1))
 
         wrong = Signal(len(ERRORS))
         m.d.comb += [wrong[0].eq(taken & (answer.response != self.settings.expect)), wrong[3].eq(taken & ~asked)]
@@ -281,7 +288,7 @@ class TrafficPlane(wiring.Component):
             expected = word(plan, Cat(offset, request.page), self.tag, request.user, request.access.version)
             differ = bytes_differ(plan, answer.data, expected, lanes(plan, request.access, offset))
             m.d.comb += [
-                offset.eq(beat_offset(request.access, number[answer.id])),
+                offset.eq(beat_offset(request.access, number)),
                 wrong[1].eq(taken & asked & self.settings.check & differ),
                 wrong[2].eq(taken & asked & (answer.last != last)),
             ]

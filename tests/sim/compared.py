@@ -26,6 +26,8 @@ GRANULE = 4096
 EACH = 30
 """Transactions of each worker."""
 MOST_BEATS = 48
+LIMIT = 1000
+"""Simulated microseconds after which a test that waits for an answer has failed; it needs one or two hundred."""
 
 
 async def reset(dut: Any) -> None:

@@ -10,7 +10,7 @@ from ram import SliceDefinition
 from sim.bench.burst import FIXED, INCR, WRAP, Burst
 from sim.bench.ports import Initiator
 
-from .compared import GRANULE, Bench, Monitor, Place, axi_worker, lite_worker, reset
+from .compared import GRANULE, LIMIT, Bench, Monitor, Place, axi_worker, lite_worker, reset
 
 PERIPHERAL_USER = "tap"
 """Who has the peripheral for itself."""
@@ -27,7 +27,7 @@ def slices() -> tuple[SliceDefinition, SliceDefinition]:
     return SliceDefinition.model_validate(everything), SliceDefinition.model_validate(other)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT, timeout_unit="us")
 async def traffic(dut: Any) -> None:
     """Everybody writes and reads in a corner of every target, all at once; the other slice sees none of it."""
     bench = Bench(dut, Path(str(cocotb.plusargs["manifest"])))

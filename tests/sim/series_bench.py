@@ -9,7 +9,7 @@ import cocotb
 from ram import SliceDefinition
 from sim.bench.burst import FIXED, INCR, WRAP
 
-from .compared import GRANULE, Bench, Monitor, Place, axi_worker, reset
+from .compared import GRANULE, LIMIT, Bench, Monitor, Place, axi_worker, reset
 
 WIRED = frozenset({"inbound", "outbound"})
 """Ports of each card that lead to the other one."""
@@ -24,7 +24,7 @@ def _slice(name: str, *memory: tuple[str, str, int], **ports: list[str]) -> Slic
     return SliceDefinition.model_validate({"slice": name, "memory": entries, **ports})
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=LIMIT, timeout_unit="us")
 async def traffic(dut: Any) -> None:
     """Both cards' initiators write and read what is near and what is far; everything arrives, nobody waits for ever."""
     paths = {name: Path(str(cocotb.plusargs[name])) for name in ("near", "far")}
