@@ -86,11 +86,12 @@ class TrafficGenerator(wiring.Component):
         for n, plane in enumerate(planes):
             recall = shapes.read_port(domain="comb")
             settings = Signal(layout, name=f"settings{n}")
-            for number, (name, field) in enumerate(layout):
-                with m.If(self.write_setting & (self.setting_plane == n) & (self.setting == number)):
-                    m.d.sync += settings[name].eq(self.setting_value[: field.width])
-                    if name == "forget" and plane is reads:
-                        m.d.comb += forgotten.eq(self.setting_value)
+            with m.If(self.write_setting & (self.setting_plane == n)), m.Switch(self.setting):
+                for number, (name, field) in enumerate(layout):
+                    with m.Case(number):
+                        m.d.sync += settings[name].eq(self.setting_value[: field.width])
+                        if name == "forget" and plane is reads:
+                            m.d.comb += forgotten.eq(self.setting_value)
             with m.If(self.reset):
                 m.d.sync += [settings.run.eq(0), settings.mute.eq(0)]
             m.d.comb += [

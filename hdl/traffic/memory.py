@@ -1,15 +1,15 @@
 """A memory behind a target port: answers in one cycle, or late, in stretches, out of order and interleaved."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
-from amaranth.utils import exact_log2
 
 from ..bus import axi
 from ..bus.queue import Queue
 from ..plan.plan import Plan, Target
 from .bursts import Random, beat_offset, shape_layout
+from .rings import Rings
 
 WAITING = 64
 """Requests that one source can have here."""
@@ -89,19 +89,13 @@ class TrafficMemory(wiring.Component):
         self._request(m, "ar", arriving.request)
         m.d.comb += arriving.id.eq(port.arid)
         place = port.arid[:queue_bits]
-        # The order in which requests came, and a ring for each queue, all in one memory: to a simulator a memory costs
-        # as much as one word of it.
+        # The order in which requests came, and a ring for each queue.
         order = Queue(queue_bits, WAITING)
         m.submodules.read_order = order
         taken = Signal()
         m.d.comb += [taken.eq(port.arvalid & port.arready), order.i.valid.eq(taken), order.i.payload.eq(place)]
-        m.submodules.rings = rings = Memory(shape=whole, depth=WAITING * queues, init=[])
-        put, get = rings.write_port(), rings.read_port(domain="comb")
-        in_ring = exact_log2(WAITING)
-        newest = Array(Signal(in_ring, name=f"newest{n}") for n in range(queues))
-        oldest = Array(Signal(in_ring, name=f"oldest{n}") for n in range(queues))
-        numbers = Array(Signal(8, name=f"read_number{n}") for n in range(queues))
-        valids = Signal(queues)
+        m.submodules.reads = rings = Rings(whole, queues, WAITING)
+        valids = rings.waiting
         # In order: the queue whose turn it is. Scattered: the first one from a random place on; kept while it waits.
         chosen = Signal(queue_bits)
         held = Signal()
@@ -118,39 +112,26 @@ class TrafficMemory(wiring.Component):
         offered = Signal()
         given = Signal()
         last = Signal()
-        head = Signal(whole)
-        number = Signal(8)
+        head = rings.head
         read = words.read_port(domain="comb")
-        next_oldest = Signal(in_ring)
-        ends = Signal()
         m.d.comb += [
-            put.en.eq(taken),
-            put.addr.eq(Cat(newest[place], place)),
-            put.data.eq(arriving),
-            get.addr.eq(Cat(oldest[chosen], chosen)),
-            head.eq(get.data),
-            number.eq(numbers[chosen]),
-            next_oldest.eq(oldest[chosen] + 1),
+            rings.push.eq(taken),
+            rings.push_at.eq(place),
+            rings.request.eq(arriving),
+            rings.at.eq(chosen),
+            rings.beat.eq(given),
+            rings.pop.eq(given & last),
             offered.eq(Mux(self.scatter, valids.any(), order.o.valid)),
             port.rvalid.eq((offered & ~paused) | held),
             port.rid.eq(head.id),
             port.rlast.eq(last),
-            last.eq(number == head.request.access.length),
-            read.addr.eq(self._word(head.request, number)),
+            last.eq(rings.number == head.request.access.length),
+            read.addr.eq(self._word(head.request, rings.number)),
             port.rdata.eq(read.data),
             given.eq(port.rvalid & port.rready),
-            ends.eq(given & last),
-            order.o.ready.eq(ends),
+            order.o.ready.eq(given & last),
         ]
         m.d.sync += [held.eq(port.rvalid & ~port.rready), kept.eq(chosen)]
-        with m.If(given):
-            m.d.sync += numbers[chosen].eq(Mux(last, 0, number + 1))
-        with m.If(ends):
-            m.d.sync += oldest[chosen].eq(next_oldest)
-            with m.If(next_oldest == newest[chosen]):
-                m.d.sync += valids.bit_select(chosen, 1).eq(0)
-        with m.If(taken):  # later than the end of what was the queue's last: a queue that empties and fills has one
-            m.d.sync += [newest[place].eq(newest[place] + 1), valids.bit_select(place, 1).eq(1)]
 
     def _writes(self, m: Module, words: Memory, paused_data, paused_answer) -> None:
         plan, port = self.plan, self.port

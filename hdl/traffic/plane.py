@@ -2,14 +2,13 @@
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
 from ..bus.axi import Burst
 from ..bus.queue import Queue
 from ..plan.plan import Plan
 from .bursts import Random, beat_offset, bytes_differ, lanes, shape_layout, word
+from .rings import Rings
 from .settings import BUCKETS, REGIONS, SLOTS, STATISTICS, settings_layout
 
 DEPTH = 32
@@ -236,58 +235,36 @@ class TrafficPlane(wiring.Component):
         """Match answers with what was made: a ring for each ID."""
         plan, ids = self.plan, 1 << self.plan.id_width
         made = data.StructLayout({"request": address_layout(plan), "birth": 32})
-        m.submodules.made = rings = Memory(shape=made, depth=DEPTH * ids, init=[])
-        put, get = rings.write_port(), rings.read_port(domain="comb")
-        # A ring may be full: the uppermost bit tells that from empty.
-        newest = Array(Signal(range(2 * DEPTH), name=f"newest{n}") for n in range(ids))
-        oldest = Array(Signal(range(2 * DEPTH), name=f"oldest{n}") for n in range(ids))
-        in_ring = exact_log2(DEPTH)
-        numbers = Array(Signal(8, name=f"number{n}") for n in range(ids))
-        # Each is looked up once: it costs the simulator a comparison for every ID.
-        newest_made, newest_here, oldest_here = (Signal(range(2 * DEPTH)) for _ in range(3))
-        number = Signal(8)
+        m.submodules.made = rings = Rings(made, ids, DEPTH)
         answer = self.answer.payload
         taken = Signal()
         last = Signal()
-        first = Signal(made)
         latency = Signal(32)
-        asked = Signal()
+        asked, number, request = rings.known, rings.number, rings.head.request
         m.d.comb += [
-            put.en.eq(self.makes),
-            newest_made.eq(newest[proposal.id]),
-            newest_here.eq(newest[answer.id]),
-            oldest_here.eq(oldest[answer.id]),
-            number.eq(numbers[answer.id]),
-            put.addr.eq(Cat(newest_made[:in_ring], proposal.id)),
-            put.data.request.eq(proposal),
-            put.data.birth.eq(now + 1),  # it is offered in the next cycle
-            get.addr.eq(Cat(oldest_here[:in_ring], answer.id)),
-            first.eq(get.data),
+            rings.push.eq(self.makes),
+            rings.push_at.eq(proposal.id),
+            rings.request.request.eq(proposal),
+            rings.request.birth.eq(now + 1),  # it is offered in the next cycle
+            rings.at.eq(answer.id),
+            rings.beat.eq(taken & asked),
+            rings.pop.eq(self.ends),
             self.answer.ready.eq(self.random.bits(24, 8) >= self.settings.reluctance),
             taken.eq(self.answer.valid & self.answer.ready),
-            asked.eq(newest_here != oldest_here),
-            latency.eq(now - first.birth),
-        ]
-        with m.If(self.makes):
-            m.d.sync += newest[proposal.id].eq(newest_made + 1)
-        request = first.request
-        m.d.comb += [
+            latency.eq(now - rings.head.birth),
             last.eq(Const(1) if self.write else number == request.access.length),
             self.ends.eq(taken & asked & last),
             self.ended.eq(request.place),
         ]
-        with m.If(self.ends):
-            m.d.sync += oldest[answer.id].eq(oldest_here + 1)
-        with m.If(taken):
-            m.d.sync += numbers[answer.id].eq(Mux(last, 0, number + 1))
 
         wrong = Signal(len(ERRORS))
         m.d.comb += [wrong[0].eq(taken & (answer.response != self.settings.expect)), wrong[3].eq(taken & ~asked)]
         if not self.write:
             offset = Signal(12)
-            expected = word(plan, Cat(offset, request.page), self.tag, request.user, request.access.version)
+            expected = Signal(plan.data_width)
             differ = bytes_differ(plan, answer.data, expected, lanes(plan, request.access, offset))
             m.d.comb += [
+                expected.eq(word(plan, Cat(offset, request.page), self.tag, request.user, request.access.version)),
                 offset.eq(beat_offset(request.access, number)),
                 wrong[1].eq(taken & asked & self.settings.check & differ),
                 wrong[2].eq(taken & asked & (answer.last != last)),
