@@ -25,6 +25,22 @@ VISIT = ("slice", "charge", "refill", "clear")
 """Inputs of both buckets of a slice that are the same."""
 
 
+def visited_layout(plan: Plan) -> data.StructLayout:
+    """What the sequencer visits: a context, with its slice, or a slice."""
+    context = bits_for(len(plan.contexts))
+    return data.StructLayout(
+        {"slice": plan.slice_bits, "owned": 1, "is_slice": 1, "clear": 1, "copy": 1, "context": context}
+    )
+
+
+def told_layout(plan: Plan) -> data.StructLayout:
+    """What a visited context is told of its slice's contract."""
+    piece = {"piece": plan.piece_bits} if plan.piece_bits else {}
+    return data.StructLayout(
+        {"context": bits_for(len(plan.contexts)), "is_context": 1, "class": plan.class_bits, **piece}
+    )
+
+
 class Meter(wiring.Component):
     """Budgets and counters per slice, over all ports.
 
@@ -126,9 +142,7 @@ class Meter(wiring.Component):
             m.d.sync += copy_requested.eq(1)
 
         # Stage 1: the visited context with its counts, or the visited slice.
-        who = data.StructLayout(
-            {"slice": plan.slice_bits, "owned": 1, "is_slice": 1, "clear": 1, "copy": 1, "context": bits_for(contexts)}
-        )
+        who = visited_layout(plan)
         tally = tally_layout(plan)
         sampled = Signal(who)
         sampled_read = Signal(tally)
@@ -253,10 +267,8 @@ class Meter(wiring.Component):
         terms = {"class": qos[:class_bits]}
         if piece_bits:
             terms["piece"] = Const(self.plan.chunk - 1, piece_bits) >> qos[class_bits:]
-        shapes = {name: len(value) for name, value in terms.items()}
-        told = data.StructLayout({"context": due.context.shape(), "is_context": 1, **shapes})
-        told_1 = Signal(told)
-        told_2 = Signal(told)
+        told_1 = Signal(told_layout(self.plan))
+        told_2 = Signal(told_layout(self.plan))
         m.d.sync += [
             told_1.context.eq(due.context),
             told_1.is_context.eq(~due.is_slice),

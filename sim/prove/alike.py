@@ -51,7 +51,7 @@ def ingress(plan: Plan, port: Initiator, *, write: bool) -> Harness:
             return ~own[int(name.removeprefix("lane").removeprefix("return"))]
         return ~fills if name.startswith("fill_") else None
 
-    one, other = _pair(h, lambda: kind(plan, port, **settings), differs)
+    one, other = pair(h, lambda: kind(plan, port, **settings), differs)
     for box in (one, other):
         h.assume(box.fill_enable == fills, environment=OWN_FILL)
         for t in range(len(plan.targets)):
@@ -61,7 +61,7 @@ def ingress(plan: Plan, port: Initiator, *, write: bool) -> Harness:
                 h.assume(own[t] | (Value.cast(answer.beat) == 0), environment=UNSEEN)
     if not plan.strict:
         h.assume((one.request_valid & ~own) == 0, environment=OWN_TARGETS)
-    _same_state(h, one, other, own=own)
+    same_state(h, one, other, own=own)
     _same_outputs(h, one, other, differs)
     return h
 
@@ -80,7 +80,7 @@ def egress(plan: Plan, target: Target, *, write: bool) -> Harness:
         of_port = stem in ("asking", "rest", "class", "beat", "last", "note", "return") and name != stem
         return ~own[int(name.removeprefix(stem))] if of_port and int(name.removeprefix(stem)) < ports else None
 
-    one, other = _pair(h, lambda: kind(plan, target, write=write), differs)
+    one, other = pair(h, lambda: kind(plan, target, write=write), differs)
     idle = ~own
     h.assume((one.request_valid & idle) == 0, environment=UNSEEN)
     if one.parts["gate"].component.has_scrubber:
@@ -98,7 +98,7 @@ def egress(plan: Plan, target: Target, *, write: bool) -> Harness:
     told = [Mux(box.component.decided.any(), box.component.decided_denied, 0) for box in checks]
     h.invariant("the verdict that is told is the same", told[0] == told[1])
     but = (*EPOCHS, "holds", "rights", "decided_denied", "under_way")
-    _same_state(h, one, other, but, own=Cat(own, 0))
+    same_state(h, one, other, but, own=Cat(own, 0))
     for box, check in zip((one, other), checks, strict=True):
         _ask_nothing(h, box, check, own, ports)
     _same_outputs(h, one, other, differs, but=(*EPOCHS, "answer", "fault"))
@@ -121,7 +121,7 @@ def _ask_nothing(h: Harness, box: WhiteBox, gate: WhiteBox, own: Value, ports: i
         h.invariant("nothing was requested", (arbiter.signal("requested") & ~Cat(own, 0)) == 0)
 
 
-def _pair(h: Harness, make: Callable[[], Any], differs: Differs) -> tuple[WhiteBox, WhiteBox]:
+def pair(h: Harness, make: Callable[[], Any], differs: Differs) -> tuple[WhiteBox, WhiteBox]:
     """Two of a component: an input is the same for both, but where it `differs`."""
     boxes = []
     apart_at_all: list[Value] = []
@@ -145,7 +145,7 @@ def _pair(h: Harness, make: Callable[[], Any], differs: Differs) -> tuple[WhiteB
     return boxes[0], boxes[1]
 
 
-def _same_state(
+def same_state(
     h: Harness, one: WhiteBox, other: WhiteBox, but: Iterable[str] = (), *, own: Value, place: str = "",
     when: Value = ALWAYS,
 ) -> None:  # fmt: skip
@@ -167,7 +167,7 @@ def _same_state(
             _same_memory(h, memory, other.memories[name], but, when)
     for name, part in one.parts.items():
         if name not in but:
-            _same_state(h, part, other.parts[name], but, own=own, place=name, when=when)
+            same_state(h, part, other.parts[name], but, own=own, place=name, when=when)
 
 
 def _same_memory(h: Harness, memory: Any, twin: Any, but: frozenset[str], when: Value) -> None:

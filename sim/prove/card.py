@@ -16,6 +16,7 @@ from . import (
     alike,
     arbiter,
     barrier,
+    budget,
     collect,
     context_data,
     deliver,
@@ -272,6 +273,13 @@ def _timing(plan: Plan) -> list[Proof]:
         for target in plan.targets
         for write, of in ((False, "reads"), (True, "writes"))
     ]
+    budgets = Proof(
+        "bystander's budget",
+        "P3",
+        "whatever others do, what a slice is told of its class and budget depends on it alone",
+        partial(budget.bystander, plan),
+        cover_depth=12,
+    )
     says = "of two gates, a slice with slots sees the same, whatever all others do there"
     twins = [
         Proof(
@@ -284,7 +292,7 @@ def _timing(plan: Plan) -> list[Proof]:
         for target in timed
         for write in (False, True)
     ]
-    return [*bystanders, *twins, *tables, *grants]
+    return [*bystanders, budgets, *twins, *tables, *grants]
 
 
 def _waiting(plan: Plan) -> list[Proof]:
