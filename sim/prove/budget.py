@@ -70,12 +70,7 @@ def bystander(plan: Plan) -> Harness:
     for name in ("read_beats", "write_beats"):
         h.invariant("it is charged the same", ~here | _same(addition[name] for addition in additions))
     for name in _contracts(plan):
-        memories = [box.memories[name] for box in boxes]
-        its = [memory.write_ports[0].en & (memory.write_ports[0].addr == mine) for memory in memories]
-        data_alike = _same(memory.write_ports[0].data for memory in memories)
-        h.claim(WRITTEN, (its[0] == its[1]) & (~its[0] | data_alike))
-        reads = [memory.read_ports[0] for memory in memories]
-        h.assume((reads[0].addr != mine) | (reads[1].addr != mine) | _same(read.data for read in reads), WRITTEN)
+        _word(h, [box.memories[name] for box in boxes], mine)
     told = [[data.View(told_layout(plan), box.signal(name)) for box in boxes] for name in ("told_1", "told_2")]
     _bucket(h, boxes, [one for one, _ in told], of_it, mine, age, separate=plan.separate_budgets)
     for after, (one, other) in enumerate(told, start=3):
@@ -97,6 +92,14 @@ def bystander(plan: Plan) -> Harness:
 def _same(values: Iterable[Any]) -> Value:
     one, other = values
     return Value.cast(one) == Value.cast(other)
+
+
+def _word(h: Harness, memories: list[Any], mine: Signal) -> None:
+    """The slice's word of two memories is written alike, so it is read alike."""
+    writes, reads = [memory.write_ports[0] for memory in memories], [memory.read_ports[0] for memory in memories]
+    its = [write.en & (write.addr == mine) for write in writes]
+    h.claim(WRITTEN, (its[0] == its[1]) & (~its[0] | _same(write.data for write in writes)))
+    h.assume((reads[0].addr != mine) | (reads[1].addr != mine) | _same(read.data for read in reads), WRITTEN)
 
 
 def _contracts(plan: Plan) -> tuple[str, ...]:
@@ -176,11 +179,7 @@ def _bucket(
         for register in ("charge_1", "refill_1", "clear_1", "limited_1", "change", "full", "overflow_above"):
             alike = _same(part.signal(register) for part in parts)
             h.invariant(f"its bucket moves alike: {register}", ~(asks[0] | moves[0]) | alike)
-        memories = [part.memories["tokens"] for part in parts]
-        writes, reads = [memory.write_ports[0] for memory in memories], [memory.read_ports[0] for memory in memories]
-        its = [write.en & (write.addr == mine) for write in writes]
-        h.claim(WRITTEN, (its[0] == its[1]) & (~its[0] | _same(write.data for write in writes)))
-        h.assume((reads[0].addr != mine) | (reads[1].addr != mine) | _same(read.data for read in reads), WRITTEN)
+        _word(h, [part.memories["tokens"] for part in parts], mine)
         h.invariant("its bucket shows the same", ~asks[1] | _same(part.signal("bucket_2") for part in parts))
     if separate:
         for ask, name in zip(asks, ("separate_1", "separate_2"), strict=True):
