@@ -38,6 +38,12 @@ def edge_members(plan: Plan) -> dict[str, wiring.Member]:
     return members
 
 
+def adapters(plan: Plan, port: Initiator | Target) -> Chain:
+    """What stands between a port that differs and the data plane."""
+    edge, inner = plan.edge(port), _inner_signature(plan, port)
+    return target_chain(edge, inner) if isinstance(port, Target) else initiator_chain(edge, inner, plan.outstanding)
+
+
 def connect_edges(
     m: Module, plan: Plan, top: wiring.Component, plane: wiring.Component, isolate: Sequence[Value]
 ) -> dict[int, Value]:
@@ -59,11 +65,11 @@ def connect_edges(
                 outside, inside = getattr(top, name), getattr(plane, name)
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         elif isinstance(port, Target):
-            chain = m.submodules[f"edge_{port.name}"] = target_chain(plan.edge(port), _inner_signature(plan, port))
+            chain = m.submodules[f"edge_{port.name}"] = adapters(plan, port)
             _connect_outside(m, plan, port, top, chain.down)
             _connect_inside(m, plan, port, plane, chain.up)
         else:
-            chain = initiator_chain(plan.edge(port), _inner_signature(plan, port), plan.outstanding)
+            chain = adapters(plan, port)
             placed = ResetInserter(isolate[port.index])(chain) if port.has_reset else chain
             m.submodules[f"edge_{port.name}"] = placed
             _connect_outside(m, plan, port, top, chain.up)

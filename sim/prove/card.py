@@ -10,6 +10,7 @@ from hdl.fabric.context_data import AHEAD, ROUTES
 from hdl.fabric.lookup import WAITING
 from hdl.fabric.splitter import LONGEST_WHOLE
 from hdl.fabric.steer import BEATS
+from hdl.plan.blocks import register_map
 from hdl.plan.plan import SLOT_CYCLES, Initiator, Plan, Target
 
 from . import (
@@ -20,6 +21,7 @@ from . import (
     collect,
     context_data,
     deliver,
+    edge,
     epochs,
     gate,
     gate_data,
@@ -29,6 +31,7 @@ from . import (
     owed,
     pick,
     queue,
+    register_port,
     rekey,
     return_queue,
     slots,
@@ -41,14 +44,30 @@ from . import (
     translate,
     under_way,
     virtual_queue,
+    whole,
     window,
 )
 from .prover import Proof
 
 
+FEW_REGISTERS = 4
+"""Address bits of a register port on which is shown what comes about: all registers get their value first."""
+WHOLE_PORTS = 4
+"""Ports that a card has at most if it is proved in one piece, too."""
+
+
 def proofs(plan: Plan) -> list[Proof]:
     """The proofs of a card, in the order of the guarantees."""
-    return [*_isolation(plan), *_delivery(plan), *_timing(plan), *_waiting(plan), *_changes(plan)]
+    return [*_whole(plan), *_isolation(plan), *_delivery(plan), *_timing(plan), *_waiting(plan), *_changes(plan)]
+
+
+def _whole(plan: Plan) -> list[Proof]:
+    """A small card in one piece."""
+    if plan.strict or len(plan.ports) > WHOLE_PORTS:
+        return []
+    says = "whatever all ports and the register bus do, what a target is offered has the right"
+    card, alone = partial(whole.isolation, plan), partial(whole.isolation, plan, alone=True)
+    return [Proof(f"{plan.card} in one piece", "P1", says, card, alone)]
 
 
 def _isolation(plan: Plan) -> list[Proof]:
@@ -96,7 +115,27 @@ def _delivery(plan: Plan) -> list[Proof]:
     for contexts, port in _several_contexts(plan).items():
         build = partial(context_data.context_data, plan, port)
         found.append(Proof(f"data of {contexts} contexts", "P2", "data that stands aside has room", build))
-    return [*found, *(_strict_ways(plan) if plan.strict else _ways_back(plan))]
+    found += _strict_ways(plan) if plan.strict else _ways_back(plan)
+    says = "AXI4-Lite: offers stay, and each access has its answer"
+    whole, few = (partial(register_port.registers, bits) for bits in (register_map(plan).address_bits, FEW_REGISTERS))
+    found.append(Proof("register port", "P7", says, whole, few))
+    return [*found, *_edges(plan)]
+
+
+def _edges(plan: Plan) -> list[Proof]:
+    """Adapters of the ports that differ."""
+    says = "on both sides an offer stays until it is taken"
+    obeys = f"in the first {edge.CYCLES} cycles it obeys AXI on both sides, if those around do"
+    found = []
+    for port in plan.ports:
+        for n, stage in enumerate(edge.stages(plan, port)):
+            name = f"{type(stage).__name__} at {port.name}"
+            build, bounded = (partial(make, plan, port, n) for make in (edge.adapter, edge.adapter_from_reset))
+            found += [
+                Proof(name, "P7", says, build),
+                Proof(f"{name}, from reset", "P7", obeys, bounded, None, edge.CYCLES, edge.CYCLES, bounded=True),
+            ]
+    return found
 
 
 def _several_contexts(plan: Plan) -> dict[int, Initiator]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from amaranth.hdl import Cat, Const, Mux, Signal, Value
 from amaranth.lib import data
 
@@ -18,11 +21,28 @@ STANDS = "what stands in front of a target with a time limit stands there until 
 DENIED = "a target that is cut off is offered nothing new"
 
 
+class Followed(NamedTuple):
+    """The request that is followed through a gate: whether it is the next to leave, and may pass.
+
+    Beside it what the gate was told: the key of the granule, and whether the slice has the right on the key.
+    """
+
+    oldest: Value
+    passing: Value
+    key: Value
+    has_right: Value
+
+
 def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     """One request, any one, from its grant until it has left."""
     h = Harness()
-    m = h.m
-    box = h.place(Gate(plan, target, write=write))
+    follow(h, h.place(Gate(plan, target, write=write)))
+    return h
+
+
+def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
+    """The same in a gate that stands somewhere; with or without what is claimed of epochs."""
+    m, plan, target, write = h.m, box.component.plan, box.component.target, box.component.write
     verdicts = box.parts["verdicts"]
     granule_bits = len(box.revoke_first)
 
@@ -33,7 +53,8 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     key_of_granule = Signal(plan.key_bits)
     has_right = Signal(reset_less=True)
     if target.kind == "memory":
-        h.assume(granule < target.keyed, "an entry leads to a granule that its target has")
+        if target.keyed < 1 << granule_bits:
+            h.assume(granule < target.keyed, "an entry leads to a granule that its target has")
         set_, value = Signal(reset_less=True), Signal(plan.key_bits, reset_less=True)
         m.d.comb += key_of_granule.eq(Mux(set_, value, h.contents(box, "key_table", granule, plan.key_bits)))
         with m.If(box.key_write & (box.key_granule == granule)):
@@ -101,17 +122,6 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     trusted = source == len(plan.initiators) if box.component.has_scrubber else Const(0)
     h.shown |= {"tracked": tracked, "age": age, "ahead": ahead, "right": right, "source": source}
     _tracked(h, box, verdicts, tracked, age, ahead, place, inside, read_at)
-    # Of which epoch it is, and how many of the older one are inside.
-    born, last_epoch, older_before, older = Signal(), Signal(), Signal(5), Signal(5)
-    turned = Signal()
-    m.d.comb += [turned.eq(box.epoch != last_epoch), older.eq(Mux(turned, inside, older_before))]
-    m.d.sync += [last_epoch.eq(box.epoch), older_before.eq(Mux(older == 0, 0, older - leave))]
-    with m.If(starts):
-        m.d.sync += born.eq(box.epoch)
-    h.assume(~turned | (older_before == 0), "the epoch turns only when nothing of the older one is left")
-    h.invariant("older ones are inside", older_before <= inside)
-    h.invariant("older ones come first", (born != last_epoch) == (ahead < older_before), when=tracked)
-
     # What stands in the stage is what came in.
     stored = tracked & (age != 0)
     came = Signal(stage_layout(plan))
@@ -123,7 +133,6 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
         h.invariant("its granule", request.request.address >> plan.granule_bits == granule, when=moment)
         h.invariant("its slice", request.request.slice == slice_, when=moment)
         h.invariant("its source", request.source == source, when=moment)
-        h.invariant("its epoch", request.epoch == born, when=moment)
     passing = Mux(trusted, 1, right)
     h.invariant("verdict", ~verdicts.component.i.payload.denied == passing, when=tracked & (age == 1))
     kept = verdicts.word(m, "entries", place)
@@ -143,8 +152,6 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     if write:
         h.claim("data of what has no right is not offered", passing, when=oldest & box.w.valid)
     h.claim("what was checked is seen", box.stands, when=stored)
-    h.claim("the oldest of the older epoch is seen", box.behind, when=oldest & box.stands & (older != 0))
-    h.claim("an older one comes before all others", born != box.epoch, when=oldest & (older != 0))
 
     # It leaves: with this verdict, to this source.
     gone, seen = Signal(), Signal()
@@ -159,10 +166,34 @@ def gate(plan: Plan, target: Target, *, write: bool) -> Harness:
     h.invariant("the source exists", exists, when=tracked | gone)
     h.claim("who has no right is told so", box.decided_denied, when=gone & ~passing)
     h.claim("who was offered is told so", ~box.decided_denied, when=gone & seen)
+    h.claim("a denial is noted", box.fault_valid & (box.fault.slice == slice_), when=ends & ~passing)
+    if epochs:
+        moments = ((tracked & (age == 0), incoming.epoch), (stored, came.epoch))
+        _epochs(h, box, inside, starts, tracked, ahead, oldest, gone, moments)
+    return Followed(oldest, passing, key_of_granule, has_right)
+
+
+def _epochs(
+    h: Harness, box: WhiteBox, inside: Signal, starts: Signal, tracked: Signal, ahead: Signal, oldest: Value,
+    gone: Signal, moments: Iterable[tuple[Value, Value]],
+) -> None:  # fmt: skip
+    """Of which epoch the followed request is, and how many of the older one are inside."""
+    m, leave = h.m, box.signal("leave")
+    born, last_epoch, older_before, older = Signal(), Signal(), Signal(5), Signal(5)
+    turned = Signal()
+    m.d.comb += [turned.eq(box.epoch != last_epoch), older.eq(Mux(turned, inside, older_before))]
+    m.d.sync += [last_epoch.eq(box.epoch), older_before.eq(Mux(older == 0, 0, older - leave))]
+    with m.If(starts):
+        m.d.sync += born.eq(box.epoch)
+    h.assume(~turned | (older_before == 0), "the epoch turns only when nothing of the older one is left")
+    h.invariant("older ones are inside", older_before <= inside)
+    h.invariant("older ones come first", (born != last_epoch) == (ahead < older_before), when=tracked)
+    for moment, epoch in moments:
+        h.invariant("its epoch", epoch == born, when=moment)
+    h.claim("the oldest of the older epoch is seen", box.behind, when=oldest & box.stands & (older != 0))
+    h.claim("an older one comes before all others", born != box.epoch, when=oldest & (older != 0))
     h.claim("the epoch is told", box.decided_epoch == born, when=gone)
     h.claim("what has left is seen once more", box.behind, when=gone & (born != box.epoch))
-    h.claim("a denial is noted", box.fault_valid & (box.fault.slice == slice_), when=ends & ~passing)
-    return h
 
 
 def _stands(h: Harness, box: WhiteBox) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,16 @@ from .white_box import WhiteBox
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that is asserted; `helps` if it is there for the induction and no guarantee by itself."""
+    """Something that is asserted.
+
+    It `helps` if it is there for the induction and no guarantee by itself. A `rule` is bound to many blocks; some keep
+    it by their wires alone, so that nothing of it is left for the solver.
+    """
 
     name: str
     place: str
     helps: bool
+    is_rule: bool
 
 
 class Harness:
@@ -36,7 +42,6 @@ class Harness:
     claims : list of Claim
     assumed : list of str
         Claims of other proofs that this one rests on; `environment`, what it asks of what is around the block.
-    covers : int
     without_contents : list of str
         Memories that hold anything when power comes on.
     shown : dict of str to Value
@@ -48,10 +53,11 @@ class Harness:
         self.claims: list[Claim] = []
         self.assumed: list[str] = []
         self.environment: list[str] = []
-        self.covers = 0
+        self._covers: list[Cover] = []
         self.without_contents: list[str] = []
         self.shown: dict[str, Signal] = {}
         self._inputs: list[Value] = []
+        self._constants: dict[str, Signal] = {}
 
     def place(self, component: Any, name: str = "dut", driven: tuple[str, ...] = ()) -> WhiteBox:
         """Put a component into the design; the members `driven` are the harness's to drive."""
@@ -62,9 +68,20 @@ class Harness:
                 self._inputs.append(Value.cast(value))
         return box
 
+    def part(self, name: str) -> Harness:
+        """A harness for something that stands in this design: its logic, and what it claims, are this one's too.
+
+        Constants of the same name are the same in all parts.
+        """
+        part = copy(self)
+        part.m = self.m.submodules[name.replace(" ", "_")] = Module()
+        return part
+
     def constant(self, shape: Any, name: str, below: int | None = None) -> Signal:
         """Any value, the same in every cycle: what is claimed of it is claimed of each value."""
-        signal = self._free(AnyConst(shape), name)
+        if name in self._constants:
+            return self._constants[name]
+        signal = self._constants[name] = self._free(AnyConst(shape), name)
         if below is not None and below < 1 << len(signal):
             self.m.d.comb += Assume(signal < below)
         return signal
@@ -92,10 +109,11 @@ class Harness:
 
         So the claims do not depend on that, and a solver need not go through a large memory word by word.
         """
-        first = self.constant(shape, f"{memory}_first")
+        first = self._free(AnyConst(shape), f"{memory}_first")
         word = Value.cast(box.word(self.m, memory, address))
         self.m.d.comb += Assume(~Initial() | (word == first))
-        self.without_contents.append(memory)
+        if memory not in self.without_contents:
+            self.without_contents.append(memory)
         return first
 
     def assume(self, holds: Any, *claims: str, environment: str = "") -> None:
@@ -115,27 +133,38 @@ class Harness:
             self.environment.append(environment)
         self.m.d.comb += Assume(holds)
 
-    def claim(self, name: str, holds: Any, *, when: Any = 1) -> None:
-        """Whenever `when`, it holds; and `when` can come about."""
-        self._assert(name, holds, when, helps=False)
+    def claim(self, name: str, holds: Any, *, when: Any = 1, rule: str = "") -> None:
+        """Whenever `when`, it holds; and `when` can come about.
+
+        A rule says what it is bound to, so that a failure can name it.
+        """
+        self._assert(name, holds, when, helps=False, rule=rule)
 
     def invariant(self, name: str, holds: Any, *, when: Any = 1) -> None:
         """The same of something that is there for the induction."""
         self._assert(name, holds, when, helps=True)
 
-    def _assert(self, name: str, holds: Any, when: Any, *, helps: bool) -> None:
+    def _assert(self, name: str, holds: Any, when: Any, *, helps: bool, rule: str = "") -> None:
         caller = sys._getframe(2)
-        self.claims.append(Claim(name, f"{caller.f_code.co_filename}:{caller.f_lineno}", helps))
-        if isinstance(when, int):
-            self.m.d.comb += Assert(Value.cast(holds).bool(), src_loc_at=2)
-        else:
-            self.m.d.comb += Assert(~Value.cast(when).bool() | Value.cast(holds).bool(), src_loc_at=2)
+        place = (caller.f_code.co_filename + (rule and f"#{rule.replace(' ', '_')}"), caller.f_lineno)
+        self.claims.append(Claim(name, f"{place[0]}:{place[1]}", helps, bool(rule)))
+        always = isinstance(when, int)
+        check = Assert(Value.cast(holds).bool() if always else ~Value.cast(when).bool() | Value.cast(holds).bool())
+        check.src_loc = place
+        self.m.d.comb += check
+        if not always:
             self.cover(when)
+            self._covers[-1].src_loc = place
 
     def cover(self, reached: Any) -> None:
         """It can come about."""
-        self.covers += 1
-        self.m.d.comb += Cover(Value.cast(reached).bool(), src_loc_at=3)
+        self._covers.append(Cover(Value.cast(reached).bool(), src_loc_at=1))
+        self.m.d.comb += self._covers[-1]
+
+    @property
+    def covers(self) -> int:
+        """How many situations are to be shown to come about."""
+        return len(self._covers)
 
     def rtlil(self) -> str:
         """The design as text of Yosys."""

@@ -36,7 +36,7 @@ cover
 find
 
 [options]
-prove: mode prove
+prove: mode {mode}
 prove: depth {depth}
 prove: timeout {limit_seconds}
 cover: mode cover
@@ -84,7 +84,7 @@ class Proof:
     small : function that makes it of a smaller block
         If what must come about takes too long in the real one, it is shown in this one.
     depth : int
-        Cycles of the induction.
+        Cycles of the induction; if it is `bounded` there is none, and so many cycles from a reset are all that it is about.
     cover_depth : int
         Cycles in which all that the claims are about must have come about.
     """
@@ -96,6 +96,7 @@ class Proof:
     small: Callable[[], Harness] | None = None
     depth: int = 2
     cover_depth: int = 24
+    bounded: bool = False
 
 
 @dataclass
@@ -246,6 +247,7 @@ def job(proof: Proof) -> Job:
     design = harness.rtlil()
     smaller = proof.small().rtlil() if proof.small else design
     settings = SBY.format(
+        mode="bmc" if proof.bounded else "prove",
         depth=proof.depth,
         cover_depth=proof.cover_depth,
         find_depth=FIND_DEPTH,
@@ -310,7 +312,11 @@ def _lost(harness: Harness, folder: Path) -> list[str]:
         design = folder / f"proof_{task}" / "model" / "design_smt2.smt2"
         text = design.read_text(encoding="utf-8") if design.exists() else ""
         solved[kind] = re.findall(rf"^; yosys-smt2-{kind} \d+ \S+ (\S+)\n(?!.*\(or true )", text, flags=re.MULTILINE)
-    lost = [claim.name for claim in harness.claims if claim.place not in solved["assert"] and not claim.helps]
+    lost = [
+        claim.name
+        for claim in harness.claims
+        if claim.place not in solved["assert"] and not claim.helps and not claim.is_rule
+    ]
     if (folder / "proof_cover").exists() and not solved["cover"]:
         lost.append("that it comes about")
     return lost

@@ -17,6 +17,7 @@ from hdl.errors import Refusal
 from hdl.files import BUILD, build_folder, write_text
 from hdl.plan import manifest, plan_card
 
+from .axi_rules import kept
 from .card import proofs
 from .prover import Job, Proof, Verdict, job, run, tool_folder
 
@@ -130,7 +131,11 @@ def main(card: Path, only: Sequence[str] = ()) -> int:
             "command": f"make prove CARD={plan.card}",
             "proofs": [asdict(verdict) for verdict in verdicts],
             "open": unproved,
+            "axi": kept(plan, verdicts),
         }
+        for rule in result["axi"]:
+            if rule["missing"]:
+                console.print(f"AXI, not proved: {rule['says']}: {'; '.join(rule['missing'])}", markup=False)
         write_text(out / "proofs.json", json.dumps(result, indent=2) + "\n")
     console.print(f"{len(verdicts) - len(failed)} of {len(verdicts)} proved")
     return 1 if failed else 0

@@ -70,6 +70,10 @@ class WhiteBox:
             raise LookupError(f"{type(self.component).__name__} drives {len(found)} signals that are called {name!r}")
         return found[0]
 
+    def state(self, machine: str, name: str) -> Value:
+        """Whether a state machine of the component is in this state."""
+        return self.module._generated[machine].ongoing(name)
+
     def registers(self) -> list[Signal]:
         """Signals that the component itself takes over at the clock."""
         driving = self.module._driving

@@ -11,6 +11,7 @@ import pytest
 from .mutants import MUTANTS, QUICK
 
 ROOT = Path(__file__).parents[2]
+CARDS = (ROOT / "boards", ROOT / "tests" / "sim")
 PROVE = "import sys; from sim.cli import main; sys.exit(main())"
 
 
@@ -28,7 +29,8 @@ def test_a_fault_is_found(tmp_path, mutant):
     for package in ("hdl", "sim", "ram"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     mutant.plant(tmp_path / "hdl")
-    command = [sys.executable, "-c", PROVE, "prove", str(ROOT / "boards" / mutant.card), "--only", mutant.proof]
+    card = next(folder for folder in CARDS if (folder / mutant.card).exists()) / mutant.card
+    command = [sys.executable, "-c", PROVE, "prove", str(card), "--only", mutant.proof]
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr

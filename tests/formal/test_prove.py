@@ -10,9 +10,10 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.errors import Refusal
 from hdl.plan import manifest, plan_card
+from sim.prove.axi_rules import kept
 from sim.prove.card import proofs
 from sim.prove.harness import Harness
-from sim.prove.prover import Proof, ended, job, run, tool_folder
+from sim.prove.prover import Proof, Verdict, ended, job, run, tool_folder
 from sim.prove.run import main, open_assumptions, prove
 from sim.report.results import load
 
@@ -44,6 +45,17 @@ def test_what_is_assumed_is_proved(proved):
     """No claim rests on one that nobody makes."""
     content = json.loads(proved[1].read_text())
     assert content["open"] == []
+    assert content["axi"] and not [rule["says"] for rule in content["axi"] if rule["missing"]]
+
+
+def test_a_rule_needs_all_its_claims():
+    """What nobody claims, or does not hold, is missing."""
+    plan = plan_card(BOARDS / "mini" / "card.yaml")
+    names = list(kept(plan, [])[0]["claims"])
+    made = Verdict("gate", "P1", "", names[1:], 0, 0, [], [], proved=True)
+    assert kept(plan, [made])[0]["missing"] == names[:1]
+    failed = Verdict("other gate", "P1", "", names[1:2], 0, 0, [], [])
+    assert kept(plan, [made, failed])[0]["missing"] == names[:2]
 
 
 class _Counter(wiring.Component):

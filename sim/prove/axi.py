@@ -1,0 +1,186 @@
+"""P7: what AXI4 and AXI4-Lite ask of a port, as a checker that can be bound to either side of any block.
+
+Of what comes into the block it assumes what the protocol asks, of what goes out it claims the same. Sections are those of
+the AMBA AXI and ACE Protocol Specification, ARM IHI 0022H.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Const, Mux, Signal, Value
+from amaranth.lib.wiring import In
+from amaranth.utils import exact_log2
+
+from hdl.bus.axi import Burst
+
+from .harness import Harness
+
+CHANNELS = ("aw", "w", "b", "ar", "r")
+PAGE_BITS = 12
+OBEYS = "who is attached obeys AXI"
+IDENTITIES = 16
+"""As many IDs of answers that come in are told apart."""
+
+
+class Port:
+    """One port with what the checker keeps of it.
+
+    Parameters
+    ----------
+    h : Harness
+    bus : interface of axi.Signature or axi.LiteSignature
+        A member of the block: what is `In` there is driven from outside.
+    name : str
+
+    Members
+    -------
+    counts : dict of str to Signal
+        For invariants: `reads` outstanding, `writes` that are not taken whole, how many of their `addresses` and `data`
+        were, whether the last one is `known` only, and answers that are `due`; with several IDs those of the last.
+    """
+
+    def __init__(self, h: Harness, bus: Any, name: str) -> None:
+        self.h, self.bus, self.name = h, bus, name
+        self.members = bus.signature.members
+        self.counts: dict[str, Signal] = {}
+
+    def _rule(self, channel: str, says: str, holds: Any, when: Any) -> None:
+        """Assumed of a channel that comes in, claimed of one that goes out."""
+        if self._comes_in(channel):
+            self.h.assume(~Value.cast(when).bool() | Value.cast(holds).bool(), environment=OBEYS)
+        else:
+            name = f"{channel.upper()} of {self.name}: {says}"
+            self.h.claim(name, holds, when=when, rule=name)
+
+    def _comes_in(self, channel: str) -> bool:
+        return self.members[f"{channel}valid"].flow == In
+
+    def _field(self, name: str, otherwise: int = 0) -> Any:
+        """A signal of the port; AXI4-Lite has IDs, lengths and last beats in thought only (B1.1)."""
+        return getattr(self.bus, name) if name in self.members else Const(otherwise, 8)
+
+    def _taken(self, channel: str) -> Value:
+        return getattr(self.bus, f"{channel}valid") & getattr(self.bus, f"{channel}ready")
+
+    def _signal(self, shape: Any, name: str, **settings: Any) -> Signal:
+        return Signal(shape, name=f"{self.name}_{name}", **settings)
+
+    def offers_stay(self) -> None:
+        """An offer stays, as it is, until it is taken (A3.2.1); none is there right after a reset (A3.1.2)."""
+        m, fresh = self.h.m, self._signal(1, "fresh", init=1)
+        m.d.sync += fresh.eq(0)
+        for channel in CHANNELS:
+            valid, ready = f"{channel}valid", f"{channel}ready"
+            fields = [name for name in self.members if name.startswith(channel) and name not in (valid, ready)]
+            payload = Cat(getattr(self.bus, name) for name in fields)
+            waits, offered = self._signal(1, f"{channel}_waits"), self._signal(len(payload), f"{channel}_offered")
+            offer = getattr(self.bus, valid)
+            m.d.sync += [waits.eq(offer & ~getattr(self.bus, ready)), offered.eq(payload)]
+            self._rule(channel, "an offer stays until it is taken", offer & (payload == offered), waits)
+            self._rule(channel, "none right after a reset", ~offer, fresh)
+
+    def bursts_are_legal(self, beats: int = 256) -> None:
+        """Type, size, length, alignment, and 4 KiB (A3.4.1); what comes in has no more than so many beats."""
+        for channel in ("ar", "aw") if "arlen" in self.members else ():
+            valid, address, length, size, burst = (
+                getattr(self.bus, channel + name) for name in ("valid", "addr", "len", "size", "burst")
+            )
+            below = ((Const(1, 8) << size) - 1)[:7]
+            inside = address[:PAGE_BITS]
+            ends = ((inside >> size) + length + 1) << size
+            wraps = ((inside & below) == 0) & Cat(length == n for n in (1, 3, 7, 15)).any()
+            legal = Mux(burst == Burst.INCR, ends <= 1 << PAGE_BITS, Mux(burst == Burst.WRAP, wraps, length < 16))
+            fits = size <= exact_log2(self.bus.signature.data_width // 8)
+            self._rule(channel, "a burst that AXI allows", legal & (burst != 3) & fits, valid)
+            if self._comes_in(channel) and beats < 256:
+                self.h.assume(~valid | (length < beats), environment=f"a burst has no more than {beats} beats")
+
+    def answers_belong(self, most: int) -> None:
+        """Each answer has its request, beats end where they should, and data of a write goes with its address.
+
+        RLAST and WLAST (A3.2.2), answers after requests and data (A3.3.1), in order within an ID (A5.3). Of what comes in
+        it holds of every ID, of what goes out of any one. No more than `most` requests of an ID are outstanding, and
+        writes of all.
+        """
+        self.few = f"no more than {most} requests of an ID are outstanding, nor of all writes"
+        for identity in self._identities("r", "arid"):
+            self._reads(identity, most)
+        self._writes(self._identities("b", "awid"), most)
+
+    def _identities(self, channel: str, field: str) -> list[Value]:
+        width = len(self._field(field)) if field in self.members else 0
+        if not width:
+            return [Const(0, 1)]
+        if self._comes_in(channel):
+            offered, answer = getattr(self.bus, f"{channel}valid"), getattr(self.bus, f"{channel}id")
+            if 1 << width > IDENTITIES:
+                few = f"answers have one of the first {IDENTITIES} IDs"
+                self.h.assume(~offered | (answer < IDENTITIES), environment=few)
+            return [Const(n, width) for n in range(min(1 << width, IDENTITIES))]
+        return [self.h.constant(width, f"{self.name}_{field}")]
+
+    def _reads(self, identity: Value, most: int) -> None:
+        m, field = self.h.m, self._field
+        enters = self._taken("ar") & (field("arid") == identity)
+        here = field("rid") == identity
+        count, number = self._signal(range(most + 1), "reads"), self._signal(8, "read_beats")
+        self.counts["reads"] = count
+        last, beat = field("rlast", 1)[0], self._taken("r") & here
+        lengths = self._queue(enters, field("arlen"), beat & last, count, most)
+        with m.If(beat):
+            m.d.sync += number.eq(Mux(last, 0, number + 1))
+        offer = self.bus.rvalid & here
+        self._rule("r", "it was asked for", count != 0, offer)
+        if "arlen" in self.members:
+            self._rule("r", "its last beat is told, and no other", last == (number == lengths[0]), offer & (count != 0))
+
+    def _queue(self, enters: Value, entry: Any, leaves: Value, count: Signal, most: int) -> list[Signal]:
+        """What has entered and not left, the oldest first."""
+        m, entry = self.h.m, Value.cast(entry)
+        self.h.assume(~enters | (count != most), environment=self.few)
+        entries = [self._signal(len(entry), f"{count.name}_{n}") for n in range(most)]
+        m.d.sync += count.eq(count + enters - leaves)
+        for n, (here, after) in enumerate(zip(entries, [*entries[1:], Const(0)], strict=True)):
+            stays = Mux(leaves, after, here)
+            m.d.sync += here.eq(Mux(enters & (count - leaves == n), entry, stays))
+        return entries
+
+    def _writes(self, identities: list[Value], most: int) -> None:
+        """Addresses and data come apart, in the same order; data may be first (A3.3)."""
+        m, field, bus = self.h.m, self._field, self.bus
+        known, number = self._signal(1, "address_known"), self._signal(8, "write_beats")
+        count, addresses, datas = (self._signal(range(most + 1), name) for name in ("writes", "addresses", "data"))
+        self.counts |= {"writes": count, "addresses": addresses, "data": datas, "known": known}
+        comes = bus.awvalid & ~known
+        whole = (addresses != 0) & (datas != 0)  # the oldest has all that it needs
+        named = Cat(field("awlen"), field("awid"))
+        writes = self._queue(comes, named, whole, count, most)
+        last = field("wlast", 1)[0]
+        data = self._taken("w")
+        self.h.assume(~(data & last) | (datas != most), environment=self.few)
+        m.d.sync += [
+            known.eq(bus.awvalid & ~bus.awready),
+            addresses.eq(addresses + self._taken("aw") - whole),
+            datas.eq(datas + (data & last) - whole),
+        ]
+        with m.If(data):
+            m.d.sync += number.eq(Mux(last, 0, number + 1))
+        # AxLEN of what has all its data and no address yet.
+        early = [self._signal(8, f"early_{n}") for n in range(most)]
+        for n, (here, after) in enumerate(zip(early, [*early[1:], Const(0)], strict=True)):
+            m.d.sync += here.eq(Mux(data & last & (datas - whole == n), number, Mux(whole, after, here)))
+        if "awlen" in self.members:
+            current = Mux(datas < count, Array(writes)[datas], named)[:8]
+            there = (datas < count) | (comes & (datas == count))
+            self._rule("w", "its last beat is told, and no other", last == (number == current), bus.wvalid & there)
+            fits = Mux(datas == count, number <= bus.awlen, Array(early)[count] == bus.awlen)
+            self._rule("aw", "it is as long as its data", fits, comes & (datas >= count))
+        for identity in identities:
+            due = self.counts["due"] = self._signal(range(most + 1), "answers_due")
+            gone = whole & (writes[0][8:] == identity)
+            answer = field("bid") == identity
+            self.h.assume(~gone | (due != most), environment=self.few)
+            m.d.sync += due.eq(due + gone - (self._taken("b") & answer))
+            asked = (due != 0) | gone
+            self._rule("b", "it was asked for, and all data is there", asked, bus.bvalid & answer)

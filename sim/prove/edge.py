@@ -1,0 +1,107 @@
+"""P7 at the edge of a card: the adapters of ports that differ, with the checker of AXI on both sides of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Cat, Const, Signal
+from amaranth.lib import wiring
+
+from hdl.bus.queue import Queue
+from hdl.edge.id_queues import IdQueues
+from hdl.edge.id_table import MOST, IdTable
+from hdl.edge.limit import Limit
+from hdl.edge.lite_target import LiteTarget
+from hdl.edge.ports import adapters
+from hdl.plan.plan import Initiator, Plan, Target
+
+from . import axi
+from .harness import Harness
+from .under_way import ASKED
+from .white_box import WhiteBox
+
+CYCLES = 8
+"""From a reset: an answer has come back through each adapter, and the next one."""
+BEATS, OUTSTANDING = 4, 3
+"""What requests are restricted to meanwhile, so that some end."""
+
+
+def stages(plan: Plan, port: Initiator | Target) -> list[wiring.Component]:
+    """New adapters of a port, in the order in which requests pass; none if it does not differ."""
+    if not plan.differs(port):
+        return []
+    chain = adapters(plan, port)
+    for part in (chain, *chain.stages):
+        part._MustUse__used = True  # one of them is enough for a proof
+    return chain.stages
+
+
+def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
+    """One of the adapters of a port, with the checker on both sides: offers stay, for ever."""
+    h = Harness()
+    box = h.place(stages(plan, port)[number])
+    for name in ("up", "down"):
+        axi.Port(h, getattr(box, name), name).offers_stay()
+    for part in _all(box):
+        if isinstance(part.component, Limit):
+            for channel in ("ar", "aw"):
+                h.invariant("the limit is kept", part.signal(f"{channel}_count") <= part.component.outstanding)
+        elif isinstance(part.component, Queue):
+            _queue(h, part)
+        elif isinstance(part.component, IdQueues):
+            _id_queues(h, part)
+        elif isinstance(part.component, IdTable):
+            _id_table(h, part)
+    return h
+
+
+def adapter_from_reset(plan: Plan, port: Initiator | Target, number: int) -> Harness:
+    """The same with all that the checker knows, for some cycles from a reset."""
+    h = Harness()
+    box = h.place(stages(plan, port)[number])
+    for name in ("up", "down"):
+        side = axi.Port(h, getattr(box, name), name)
+        side.offers_stay()
+        side.bursts_are_legal(1 if isinstance(box.component, LiteTarget) else BEATS)
+        side.answers_belong(OUTSTANDING)
+    return h
+
+
+def _all(box: WhiteBox) -> Iterator[WhiteBox]:
+    yield box
+    for part in box.parts.values():
+        yield from _all(part)
+
+
+def _queue(h: Harness, box: WhiteBox) -> None:
+    """Its marks agree with its places; it is proved by itself what it does."""
+    empty, stored = box.signal("write_at") == box.signal("read_at"), box.signal("stored")
+    h.invariant("an empty queue", empty, when=~stored)
+    h.invariant("a full queue", box.signal("full") == (empty & stored))
+
+
+def _id_queues(h: Harness, box: WhiteBox) -> None:
+    depth = box.component.depth
+    for n in range(1 << box.component.id_width):
+        written, taken = box.signal(f"written{n}"), box.signal(f"taken{n}")
+        h.invariant("never more than there is room for", (written - taken)[: len(written)] <= depth)
+
+
+def _id_table(h: Harness, box: WhiteBox) -> None:
+    """A short ID is its long one's while requests of it are under way, or stand in front of the target."""
+    m, places = h.m, range(1 << box.component.short_width)
+    chosen, counted = box.signal("chosen"), box.signal("counted")
+    goes = box.valid & box.go & box.taken
+    has_one = Cat((box.signal(f"count{n}") != 0) & (box.signal(f"long{n}") == box.long) for n in places).any()
+    h.invariant("who is counted has a short ID", has_one & box.valid, when=counted)
+    for n in places:
+        count, asked = box.signal(f"count{n}"), Signal(range(MOST + 1))
+        ends = box.done & (box.answer == n)
+        h.assume(~ends | (asked != 0), environment=ASKED)
+        m.d.sync += asked.eq(asked + (goes & chosen[n]) - ends)
+        h.invariant("all are counted", count == asked + (counted & chosen[n]))
+        owner = box.word(m, "owners", Const(n, box.component.short_width))
+        h.invariant("its owner is the one that has it", owner == box.signal(f"long{n}"), when=count != 0)
+        for other in range(n):
+            both = (count != 0) & (box.signal(f"count{other}") != 0)
+            h.invariant("a long ID has one short one", box.signal(f"long{n}") != box.signal(f"long{other}"), when=both)
