@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Const, Mux, Signal, Value
+from amaranth.hdl import Array, Const, Signal, Value
 
 from hdl.fabric.data_plane import DataPlane
 from hdl.fabric.translate import PLACES
@@ -53,10 +53,11 @@ def isolation(plan: Plan, *, alone: bool = False) -> Harness:
                            has_slice & (asked.slice == issuer), when=box.signal("grant")[n])  # fmt: skip
             followed = gate.follow(part, box, epochs=False)
             part.claim("rights are those that were last written", followed.has_right == has_right)
-            written, value = _key(part, getattr(card, target.name) if alone else card.parts[f"rekey_{target.name}"],
-                                  granule if target.kind == "memory" else None)
+            rekey = getattr(card, target.name) if alone else card.parts[f"rekey_{target.name}"]
+            written, value = _key(part, rekey, granule if target.kind == "memory" else None)
             part.claim("a granule's key is the one that was last written", followed.key == value, when=written)
-            valid, address, user = (getattr(card, f"{target.name}_{channel}{what}") for what in ("valid", "addr", "user"))
+            address_channel = f"{target.name}_{channel}"
+            valid, address, user = (getattr(card, address_channel + what) for what in ("valid", "addr", "user"))
             there = address[plan.granule_bits :] == granule[: len(address) - plan.granule_bits]
             shown = followed.passing & (user == slice_) & there
             part.claim("the slice that a target is shown has the right on the granule", shown,
@@ -99,8 +100,7 @@ def _issuer(h: Harness, ingress: WhiteBox, port: Initiator, owners: Any, *, writ
     has_slice = (context < len(members)) & current & Array(owned)[context]
 
     stands, destination = box.signal("stands"), box.signal("destination")
-    places = [position(box.signal(name), PLACES) for name in ("write_at", "read_at")]
-    write_at, read_at = places
+    write_at, read_at = (position(box.signal(name), PLACES) for name in ("write_at", "read_at"))
     inside = Signal(range(PLACES))
     m.d.sync += inside.eq(inside + box.enters - box.leave)
     h.invariant("only who is there asks", box.valid, when=box.ask.any())
