@@ -49,7 +49,6 @@ from . import (
 )
 from .prover import Proof
 
-
 FEW_REGISTERS = 4
 """Address bits of a register port on which is shown what comes about: all registers get their value first."""
 WHOLE_PORTS = 4

@@ -84,7 +84,7 @@ class Proof:
     small : function that makes it of a smaller block
         If what must come about takes too long in the real one, it is shown in this one.
     depth : int
-        Cycles of the induction; if it is `bounded` there is none, and so many cycles from a reset are all that it is about.
+        Cycles of the induction. If it is `bounded` there is none: it is about so many cycles from a reset.
     cover_depth : int
         Cycles in which all that the claims are about must have come about.
     """
