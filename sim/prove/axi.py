@@ -1,7 +1,7 @@
 """P7: what AXI4 and AXI4-Lite ask of a port, as a checker that can be bound to either side of any block.
 
-Of what comes into the block it assumes what the protocol asks, of what goes out it claims the same. Sections are those of
-the AMBA AXI and ACE Protocol Specification, ARM IHI 0022H.
+Of what comes into the block it assumes what the protocol asks, of what goes out it claims the same. Sections are those
+of the AMBA AXI and ACE Protocol Specification, ARM IHI 0022H.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class Port:
     def answers_belong(self, most: int) -> None:
         """Each answer has its request, beats end where they should, and data of a write goes with its address.
 
-        RLAST and WLAST (A3.2.2), answers after requests and data (A3.3.1), in order within an ID (A5.3). Of what comes in
-        it holds of every ID, of what goes out of any one. No more than `most` requests of an ID are outstanding, and
-        writes of all.
+        RLAST and WLAST (A3.2.2), answers after requests and data (A3.3.1), in order within an ID (A5.3). What comes in
+        is assumed to keep to it for every ID, what goes out is claimed to for any one. No more than `most` requests of
+        an ID are outstanding, nor of all writes.
         """
         self.few = f"no more than {most} requests of an ID are outstanding, nor of all writes"
         for identity in self._identities("r", "arid"):
