@@ -1,8 +1,8 @@
 """P7 of the card's own ports: which claims of which blocks make up each rule of AXI.
 
 The data plane has no AXI inside, so its ports cannot have one checker. Each rule is kept by the blocks next to the
-port; here stands which of their claims say so, and a card is proved only if all of them are made and proved. The adapters
-and the register port have the checker itself.
+port; here stands which of their claims say so, and a card is proved only if all of them are made and proved. The
+adapters and the register port have the checker itself.
 """
 
 from __future__ import annotations
