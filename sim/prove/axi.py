@@ -150,32 +150,32 @@ class Port:
         """Addresses and data come apart, in the same order; data may be first (A3.3)."""
         m, field, bus = self.h.m, self._field, self.bus
         known, number = self._signal(1, "address_known"), self._signal(8, "write_beats")
-        count, addresses, datas = (self._signal(range(most + 1), name) for name in ("writes", "addresses", "data"))
-        self.counts |= {"writes": count, "addresses": addresses, "data": datas, "known": known}
+        count, addresses, complete = (self._signal(range(most + 1), name) for name in ("writes", "addresses", "data"))
+        self.counts |= {"writes": count, "addresses": addresses, "data": complete, "known": known}
         comes = bus.awvalid & ~known
-        whole = (addresses != 0) & (datas != 0)  # the oldest has all that it needs
+        whole = (addresses != 0) & (complete != 0)  # the oldest has all that it needs
         named = Cat(field("awlen"), field("awid"))
         writes = self._queue(comes, named, whole, count, most)
         last = field("wlast", 1)[0]
         data = self._taken("w")
-        self.h.assume(~(data & last) | (datas != most), environment=self.few)
+        self.h.assume(~(data & last) | (complete != most), environment=self.few)
         m.d.sync += [
             known.eq(bus.awvalid & ~bus.awready),
             addresses.eq(addresses + self._taken("aw") - whole),
-            datas.eq(datas + (data & last) - whole),
+            complete.eq(complete + (data & last) - whole),
         ]
         with m.If(data):
             m.d.sync += number.eq(Mux(last, 0, number + 1))
         # AxLEN of what has all its data and no address yet.
         early = [self._signal(8, f"early_{n}") for n in range(most)]
         for n, (here, after) in enumerate(zip(early, [*early[1:], Const(0)], strict=True)):
-            m.d.sync += here.eq(Mux(data & last & (datas - whole == n), number, Mux(whole, after, here)))
+            m.d.sync += here.eq(Mux(data & last & (complete - whole == n), number, Mux(whole, after, here)))
         if "awlen" in self.members:
-            current = Mux(datas < count, Array(writes)[datas], named)[:8]
-            there = (datas < count) | (comes & (datas == count))
+            current = Mux(complete < count, Array(writes)[complete], named)[:8]
+            there = (complete < count) | (comes & (complete == count))
             self._rule("w", "its last beat is told, and no other", last == (number == current), bus.wvalid & there)
-            fits = Mux(datas == count, number <= bus.awlen, Array(early)[count] == bus.awlen)
-            self._rule("aw", "it is as long as its data", fits, comes & (datas >= count))
+            fits = Mux(complete == count, number <= bus.awlen, Array(early)[count] == bus.awlen)
+            self._rule("aw", "it is as long as its data", fits, comes & (complete >= count))
         for identity in identities:
             due = self.counts["due"] = self._signal(range(most + 1), "answers_due")
             gone = whole & (writes[0][8:] == identity)
