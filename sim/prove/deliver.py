@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Signal
+from amaranth.hdl import Cat, Const, Mux, Signal
 
 from hdl.fabric.deliver import Deliver
 from hdl.plan.plan import Plan
 
 from .harness import Harness
+from .return_queue import WHOLE
+from .white_box import WhiteBox
 
 
 def deliver(plan: Plan, *, write: bool) -> Harness:
@@ -35,4 +37,39 @@ def deliver(plan: Plan, *, write: bool) -> Harness:
     h.assume(~waiting | ((box.valid & chosen) == chosen), "an offer of an answer stays")
     h.invariant("it goes first", Cat(~chosen[i] | before[i, j] for i, j in before).all(), when=waiting)
     h.claim("the choice stands until it is taken whole", show == chosen, when=waiting)
+    _beats(h, box, sources, waiting, write=write)
     return h
+
+
+def _beats(h: Harness, box: WhiteBox, sources: int, waiting: Signal, *, write: bool) -> None:
+    """What is shown is delivered as it is; a denied read as often as it asked for beats."""
+    m, out = h.m, box.o
+    fields = ["id", "context", "length", "denied"]
+    taken, whole = out.valid & out.ready, Const(1)
+    shown = Signal(box.component.shape)
+    m.d.sync += shown.eq(out.payload)
+    for n in range(sources):
+        beat = getattr(box, f"beat{n}")
+        h.assume(box.show[n] | (beat.as_value() == 0), "what is not asked for reads as zero",
+                 environment="what is denied on the way in reads as zero unless it is shown")  # fmt: skip
+        alike = [out.payload[name] == beat[name] for name in fields]
+        answer, given = out.payload.answer, beat.answer
+        alike += [answer[name] == given[name] for name in ("response", *(("data",) if not write else ()))]
+        h.claim("a beat is delivered as it is shown", Cat(alike).all(), when=box.show[n] & out.valid)
+    if not write:
+        h.assume(~waiting | (out.payload.length == shown.length), "what is stored stays")
+        h.assume(~(box.show & ~box.whole).any() | (out.payload.length != 0), WHOLE)
+        number = Signal(8)
+        with m.If(taken):
+            m.d.sync += number.eq(Mux(box.take.any(), 0, number + 1))
+        started = number != 0
+        ends = number == out.payload.length
+        h.invariant("the first beat", box.signal("first") == ~started)
+        h.invariant("how many there were", box.signal("number") == number)
+        h.invariant("the last beat", box.signal("ends") == ends, when=started)
+        h.invariant("no more beats than were asked for", number <= out.payload.length, when=started)
+        h.invariant("what has begun is there", waiting, when=started)
+        whole = Mux(started, ends, (box.show & box.whole).any())
+        told = Mux(started, ends, (box.show & box.last).any())
+        h.claim("the last beat is told", out.payload.answer.last == told, when=out.valid)
+    h.claim("it is taken with its last beat", box.take.any() == (taken & whole))

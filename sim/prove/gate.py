@@ -133,6 +133,11 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
         h.invariant("its granule", request.request.address >> plan.granule_bits == granule, when=moment)
         h.invariant("its slice", request.request.slice == slice_, when=moment)
         h.invariant("its source", request.source == source, when=moment)
+    for n, index in enumerate(box.component.sources):
+        rest = getattr(box, f"rest{n}")
+        same = [incoming.request[name] == rest[name] for name in layouts.rest(plan).members if name != "offset"]
+        same.append(incoming.request.address[: plan.granule_bits] == rest.offset)
+        h.claim("all else is as its source says", Cat(same).all(), when=tracked & (age == 0) & (source == index))
     passing = Mux(trusted, 1, right)
     h.invariant("verdict", ~verdicts.component.i.payload.denied == passing, when=tracked & (age == 1))
     kept = verdicts.word(m, "entries", place)
@@ -166,7 +171,12 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
     h.invariant("the source exists", exists, when=tracked | gone)
     h.claim("who has no right is told so", box.decided_denied, when=gone & ~passing)
     h.claim("who was offered is told so", ~box.decided_denied, when=gone & seen)
-    h.claim("a denial is noted", box.fault_valid & (box.fault.slice == slice_), when=ends & ~passing)
+    noted = Cat(
+        box.fault_valid,
+        box.fault.initiator == source,
+        *(box.fault[name] == came.request[name] for name in ("slice", "context", "address")),
+    )
+    h.claim("a denial is noted", noted.all(), when=ends & ~passing)
     if epochs:
         moments = ((tracked & (age == 0), incoming.epoch), (stored, came.epoch))
         _epochs(h, box, inside, starts, tracked, ahead, oldest, gone, moments)

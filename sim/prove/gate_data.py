@@ -51,6 +51,8 @@ def data(plan: Plan, target: Target) -> Harness:
         m.d.sync += [taken_here.eq(taking[n]), was_last.eq(lasts[n])]
         h.assume(~taken_here | (getattr(box, f"beat{n}").last == was_last), RECALLED)
         h.claim("a beat is the last if it says so", ends == lasts[n], when=taking[n] & (taking == 1 << n))
+        shown = Value.cast(getattr(box, f"beat{n}"))
+        h.claim("a beat is what its source shows", Value.cast(beats.component.i.payload) == shown, when=taken_here)
     h.invariant("one grant", (grant & (grant - 1))[: len(grant)] == 0)
     h.invariant("the opener", (opener & (opener - 1))[: len(grant)] == 0)
     h.invariant("held", box.signal("held") == is_open)

@@ -13,6 +13,7 @@ from .harness import Harness
 from .ring import position
 
 VERDICTS = "the queue of verdicts on the way back never overflows"
+WHOLE = "it is told whether a beat stands for several"
 
 
 def return_queue(plan: Plan, *, write: bool) -> Harness:
@@ -99,11 +100,22 @@ def return_queue(plan: Plan, *, write: bool) -> Harness:
     h.claim("a request is answered by its last beat", box.answer.payload.last, when=ends & ~is_denied)
 
     # What is stored has its note.
-    just, at, was_denied = Signal(), Signal(bits), Signal()
-    m.d.sync += [just.eq(oldest & push), at.eq(box.signal("write_at")), was_denied.eq(is_denied)]
+    just, at, was_denied, answer = Signal(), Signal(bits), Signal(), Signal.like(box.answer.payload)
+    m.d.sync += [
+        just.eq(oldest & push),
+        at.eq(box.signal("write_at")),
+        was_denied.eq(is_denied),
+        answer.eq(box.answer.payload),
+    ]
     order, head = box.word(m, "order", at), box.word(m, "heads", at)
-    h.claim("an answer is stored for whom it is", (order.id == note.id) & (order.sequence == note.sequence), when=just)
-    h.claim("an answer is stored for its context", (head.context == note.context) & (head.id == note.id), when=just)
+    numbered = (order.id == note.id) & (order.sequence == note.sequence) & (order.walks == note.walks)
+    h.claim("an answer is stored for whom it is", numbered, when=just)
+    named = (head.context == note.context) & (head.id == note.id) & (head.length == note.length)
+    h.claim("an answer is stored for its context", named, when=just)
+    kept_as_given = head.response == answer.response
+    if not write:
+        kept_as_given &= (order.last == answer.last) & (box.word(m, "answers", at) == answer.data)
+    h.claim("an answer is stored as the target gave it", kept_as_given, when=just & ~was_denied)
     h.claim("a denial is stored as one", head.denied == was_denied, when=just)
     h.claim("a denial is an error", head.response == Response.SLVERR, when=just & was_denied)
     return h
@@ -159,6 +171,10 @@ def answers(plan: Plan, *, write: bool) -> Harness:
     oldest = tracked & (ahead == 0)
     h.claim("it comes to whom it was stored for", (box.id == order.id) & (box.sequence == order.sequence), when=oldest)
     h.invariant("denied in both", heads.denied == order.denied, when=tracked)
+    if not write:
+        whole = ~heads.denied | (heads.length == 0)
+        h.invariant("whether it stands for several", order.whole == whole, when=tracked)
+        h.claim(WHOLE, box.whole == whole, when=oldest)
     if not write:
         h.invariant("whether it has data", box.signal("has_data") == ~order.denied, when=oldest)
     shown = oldest & box.show & box.valid

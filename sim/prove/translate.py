@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Const, Signal
+from amaranth.hdl import Array, Cat, Const, Signal
 from amaranth.lib import data
 
 from hdl.fabric.translate import PLACES, Translate, request_layout
@@ -78,4 +78,15 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     told, told_context = Signal(), Signal(plan.user_bits)
     m.d.sync += [told.eq(tracked & (ahead == 0)), told_context.eq(mine)]
     h.claim("its context is told", box.rest.context == told_context, when=told)
+    asked = Signal(request_layout(plan))
+    m.d.sync += asked.eq(came)
+    names = {"length": "len", "protection": "prot", **{name: name for name in ("size", "burst", "lock", "cache")}}
+    # Of AxSIZE there is no more than a legal one has.
+    rest = [box.rest[name] == asked.request[field][: len(box.rest[name])] for name, field in names.items()]
+    rest.append(box.rest.offset == asked.request.addr[: plan.granule_bits])
+    h.claim("all else is as it came", Cat(rest).all(), when=told)
+    note = box.note
+    numbered = (note.sequence == asked.order.sequence) & (note.context == told_context)
+    h.claim("it is noted under its number", numbered & (note.id == asked.request.id) & (note.length == asked.request.len),
+            when=told)  # fmt: skip
     return h
