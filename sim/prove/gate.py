@@ -90,7 +90,10 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
     # One of them.
     # A key comes from a block RAM, which is read with the grant, or is a register that is looked at one cycle later.
     keyed, at_grant = key_of_granule == key, Const(target.kind == "memory", 1)
-    asked = data.View(layouts.asking(plan), box.signal("asked"))
+    asked = data.View(layouts.asking(plan), Signal(layouts.asking(plan).size, name="asked_for"))
+    for n in range(len(box.component.sources)):
+        with m.If(grant[n]):
+            m.d.comb += asked.eq(getattr(box, f"asking{n}"))
     chosen = h.any(1, "chosen")
     source = Signal(plan.source_bits)
     ahead = Signal(4)

@@ -12,6 +12,7 @@ from .gate import VERDICTS
 from .harness import Harness
 from .ring import filled, position
 from .virtual_queue import HELD
+from .white_box import WhiteBox
 
 RECALLED = "the head of the cycle before is recalled"
 BEATS = "the gate's queue of beats never overflows"
@@ -20,9 +21,14 @@ BEATS = "the gate's queue of beats never overflows"
 def data(plan: Plan, target: Target) -> Harness:
     """All beats, each with the number of its request; and the requests by number."""
     h = Harness()
-    m = h.m
-    box = h.place(Gate(plan, target, write=True))
     h.without_contents += ["key_table"] * (target.kind == "memory")
+    follow(h, h.place(Gate(plan, target, write=True)))
+    return h
+
+
+def follow(h: Harness, box: WhiteBox) -> None:
+    """The same in a gate that stands somewhere."""
+    m = h.m
     beats, verdicts = box.parts["beats"], box.parts["verdicts"]
     grant, leave, taking, taken = (box.signal(name) for name in ("grant", "leave", "taking", "taken"))
     ends = box.signal("held_next") == 0
@@ -116,4 +122,3 @@ def data(plan: Plan, target: Target) -> Harness:
     stays = box.w.valid & (Value.cast(box.w.payload) == before)
     h.claim("an offer of data stays until it is taken", stays, when=offered)
     h.claim("a request leaves when its data has gone", data_taken | (pop & beats.component.o.payload.last), when=leave)
-    return h

@@ -68,6 +68,10 @@ def handover(plan: Plan, port: Initiator) -> Harness:
                 when=started & owned & ~was_owned)  # fmt: skip
         h.invariant("it has the slice", owner == new_slice, when=mine & ((phase == ASSIGN) | (phase == GRANT)))
         h.claim("whoever owns a context is charged", charged, when=owned)
+        was_charged = Signal()
+        m.d.sync += was_charged.eq(charged)
+        h.claim("nobody is charged who was not given it", owned, when=started & charged & ~was_charged)
+        h.claim("a new slice is not charged for the last one", ~charged, when=started & (owner != was_owner))
         if port.has_reset:
             h.claim("a context changes slice while its port is in reset", box.isolate & box.reset,
                     when=started & (owner != was_owner))  # fmt: skip

@@ -11,6 +11,7 @@ from hdl.plan.plan import Plan
 
 from .harness import Harness
 from .ring import position
+from .white_box import WhiteBox
 
 VERDICTS = "the queue of verdicts on the way back never overflows"
 WHOLE = "it is told whether a beat stands for several"
@@ -19,8 +20,13 @@ WHOLE = "it is told whether a beat stands for several"
 def return_queue(plan: Plan, *, write: bool) -> Harness:
     """One request, any one, from its grant until its answer is stored."""
     h = Harness()
-    m = h.m
-    box = h.place(ReturnQueue(plan, write=write))
+    follow(h, h.place(ReturnQueue(plan, write=write)))
+    return h
+
+
+def follow(h: Harness, box: WhiteBox) -> None:
+    """The same in a queue that stands somewhere."""
+    m, plan, write = h.m, box.component.plan, box.component.write
     verdicts = box.parts["verdicts"]
     depth = max(16, plan.outstanding)
     note_layout = layouts.note(plan)
@@ -118,14 +124,18 @@ def return_queue(plan: Plan, *, write: bool) -> Harness:
     h.claim("an answer is stored as the target gave it", kept_as_given, when=just & ~was_denied)
     h.claim("a denial is stored as one", head.denied == was_denied, when=just)
     h.claim("a denial is an error", head.response == Response.SLVERR, when=just & was_denied)
-    return h
 
 
 def answers(plan: Plan, *, write: bool) -> Harness:
     """One beat of an answer, any one, from when it is stored until it is taken."""
     h = Harness()
-    m = h.m
-    box = h.place(ReturnQueue(plan, write=write))
+    follow_beats(h, h.place(ReturnQueue(plan, write=write)))
+    return h
+
+
+def follow_beats(h: Harness, box: WhiteBox) -> None:
+    """The same in a queue that stands somewhere."""
+    m, plan, write = h.m, box.component.plan, box.component.write
     places = max(16, plan.outstanding) - 1
     write_at, read_at = box.signal("write_at"), box.signal("read_at")
     push, full, any_now, take = box.signal("push"), box.signal("full"), box.signal("any_now"), box.take
@@ -188,4 +198,3 @@ def answers(plan: Plan, *, write: bool) -> Harness:
     zeros = [box.word(m, memory, Const(0, len(place))) for memory in ("heads", "answers")[: 2 - write]]
     h.invariant("place 0 stays zero", Cat(zeros) == 0)
     h.claim("what is not asked for reads as zero", box.beat.as_value() == 0, when=~box.show)
-    return h

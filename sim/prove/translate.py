@@ -77,6 +77,9 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
             when=tracked & (ahead == 0) & box.deny)  # fmt: skip
     told, told_context = Signal(), Signal(plan.user_bits)
     m.d.sync += [told.eq(tracked & (ahead == 0)), told_context.eq(mine)]
+    shown = tracked & (ahead == 0)
+    h.claim("it is shown as it came", box.head.as_value() == came.as_value(), when=shown)
+    h.claim("it asks for as many beats as it came with", box.asking.length == came.request.len, when=shown)
     h.claim("its context is told", box.rest.context == told_context, when=told)
     asked = Signal(request_layout(plan))
     m.d.sync += asked.eq(came)
@@ -85,6 +88,7 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     rest = [box.rest[name] == asked.request[field][: len(box.rest[name])] for name, field in names.items()]
     rest.append(box.rest.offset == asked.request.addr[: plan.granule_bits])
     h.claim("all else is as it came", Cat(rest).all(), when=told)
+    h.claim("it is shown once more", box.tail.as_value() == asked.as_value(), when=told)
     note = box.note
     numbered = (note.sequence == asked.order.sequence) & (note.context == told_context)
     h.claim("it is noted under its number", numbered & (note.id == asked.request.id) & (note.length == asked.request.len),
