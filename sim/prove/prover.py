@@ -302,6 +302,19 @@ def run(work: Job, folder: Path, tools: Path, cache: Path) -> Verdict:
     return verdict
 
 
+def holds(work: Job, folder: Path, tools: Path) -> bool:
+    """Whether a design that stands in a folder, in place of a proof's own, has all that the proof claims.
+
+    Raises
+    ------
+    Refusal
+        A tool fails.
+    """
+    (folder / "small.il").write_text("", encoding="utf-8")
+    (folder / "proof.sby").write_text(work.settings, encoding="utf-8")
+    return _sby(folder, tools, "prove")[1] == "PASS"
+
+
 def _lost(harness: Harness, folder: Path) -> list[str]:
     """Claims that are not in what was solved, or were simplified to "true" before: they prove nothing.
 

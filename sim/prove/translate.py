@@ -91,6 +91,6 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     h.claim("it is shown once more", box.tail.as_value() == asked.as_value(), when=told)
     note = box.note
     numbered = (note.sequence == asked.order.sequence) & (note.context == told_context)
-    h.claim("it is noted under its number", numbered & (note.id == asked.request.id) & (note.length == asked.request.len),
-            when=told)  # fmt: skip
+    named = (note.id == asked.request.id) & (note.length == asked.request.len)
+    h.claim("it is noted under its number", numbered & named, when=told)
     return h
