@@ -116,8 +116,12 @@ def _delivery(plan: Plan) -> list[Proof]:
         found.append(Proof(f"data of {contexts} contexts", "P2", "data that stands aside has room", build))
     found += _strict_ways(plan) if plan.strict else _ways_back(plan)
     says = "AXI4-Lite: offers stay, and each access has its answer"
-    whole, few = (partial(register_port.registers, bits) for bits in (register_map(plan).address_bits, FEW_REGISTERS))
+    bits = register_map(plan).address_bits
+    whole, few = (partial(register_port.registers, width) for width in (bits, FEW_REGISTERS))
     found.append(Proof("register port", "P7", says, whole, few))
+    says = "a register reads as it was written, and nothing else is written"
+    whole, few = (partial(register_port.contents, width) for width in (bits, FEW_REGISTERS))
+    found.append(Proof("registers", "P1", says, whole, few))
     return [*found, *_edges(plan)]
 
 

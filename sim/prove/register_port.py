@@ -1,8 +1,11 @@
-"""P7 at the register port: AXI4-Lite, whatever is read and written."""
+"""P1, P7 at the register port: AXI4-Lite, and a register reads as it was written."""
 
 from __future__ import annotations
 
-from hdl.control.register_store import RegisterStore
+from amaranth.hdl import Cat, Mux, Signal
+
+from hdl.bus.axi import Response
+from hdl.control.register_store import WORD_BITS, RegisterStore
 
 from .axi import Port
 from .harness import Harness
@@ -31,4 +34,68 @@ def registers(address_bits: int) -> Harness:
     h.invariant("addresses", counts["addresses"] + counts["due"] == address_held + bus.bvalid)
     h.invariant("data", counts["data"] + counts["due"] == data_held + bus.bvalid)
     h.invariant("writes", counts["writes"] == counts["addresses"] + counts["known"])
+    return h
+
+
+def contents(address_bits: int) -> Harness:
+    """One register, any one, from its reset value on, with any accesses to it and all others."""
+    h = Harness()
+    m = h.m
+    box = h.place(RegisterStore(address_bits))
+    h.without_contents.append("values")
+    bus, word = box.bus, box.component.word
+    chosen = h.constant(len(word), "register")
+    in_state = {name: box.state("access", name) for name in ("SWEEP", "IDLE", "FETCH", "LATCH", "MERGE", "COMMIT")}
+    sweeps, writes = in_state["SWEEP"], box.signal("writes")
+    busy = ~in_state["IDLE"] & ~sweeps
+    h.assume(sweeps | (box.reset_value == 0), environment="a reset value is given in the sweep only")
+
+    # What was asked for.
+    to_write, data, strobe, to_read = Signal(len(word)), Signal(32), Signal(4, init=0b1111), Signal(len(word))
+    with m.If(bus.awvalid & bus.awready):
+        m.d.sync += to_write.eq(bus.awaddr >> WORD_BITS)
+    with m.If(bus.wvalid & bus.wready):
+        m.d.sync += [data.eq(bus.wdata), strobe.eq(bus.wstrb)]
+    with m.If(bus.arvalid & bus.arready):
+        m.d.sync += to_read.eq(bus.araddr >> WORD_BITS)
+    h.invariant("the address of a write", box.signal("write_word") == to_write)
+    h.invariant("its data", (box.signal("write_data") == data) & (box.signal("strobe") == strobe))
+    h.invariant("nothing is written in the sweep", (data == 0) & (strobe == 0b1111), when=sweeps)
+    h.invariant("which register", word == Mux(writes, to_write, to_read), when=busy)
+    held = box.signal("address_held") & box.signal("data_held")
+    h.invariant("a write is whole", held, when=busy & writes)
+
+    # What the register holds.
+    here, holds, known = word == chosen, Signal(32), Signal()
+    expected = Cat(
+        Mux(strobe[n], data.word_select(n, 8), holds.word_select(n, 8)) & ~box.absent.word_select(n, 8)
+        for n in range(4)
+    )
+    with m.If(sweeps & here):
+        m.d.sync += [holds.eq(box.reset_value), known.eq(1)]
+    with m.Elif(box.commit & box.kept & here):
+        m.d.sync += holds.eq(expected)
+    h.show("holds", holds)
+    swept = ~sweeps | (word > chosen)
+    h.invariant("swept", known == swept)
+    h.invariant("it is there", box.word(m, "values", chosen) == holds, when=known)
+    latched = in_state["MERGE"] | in_state["COMMIT"]
+    h.invariant("it is fetched", box.looked("values") == holds, when=in_state["LATCH"] & here)
+    h.invariant("it is latched", box.signal("old") == holds, when=latched & here)
+    h.invariant("it is fetched still", box.looked("values") == holds, when=in_state["MERGE"] & here)
+    h.claim("a write is for the register that was named", word == to_write, when=box.commit)
+    h.claim("a write changes the bytes that it names", box.value == expected, when=box.commit & here)
+    h.claim("what is not there is not written", box.mapped & strobe.any(), when=box.commit)
+    ended, was_write, was_here, kept = Signal(), Signal(), Signal(), Signal(32)
+    mapped = Signal()
+    m.d.sync += [
+        ended.eq((in_state["MERGE"] & ~writes) | in_state["COMMIT"]),
+        was_write.eq(writes),
+        was_here.eq(here),
+        kept.eq(holds | box.shown),
+        mapped.eq(box.mapped),
+    ]
+    told = Mux(was_write, bus.bresp, bus.rresp)
+    h.claim("a register reads as it was written", bus.rvalid & (bus.rdata == kept), when=ended & ~was_write & was_here)
+    h.claim("who asks is told whether it is there", told == Mux(mapped, Response.OKAY, Response.DECERR), when=ended)
     return h

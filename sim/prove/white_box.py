@@ -70,6 +70,10 @@ class WhiteBox:
             raise LookupError(f"{type(self.component).__name__} drives {len(found)} signals that are called {name!r}")
         return found[0]
 
+    def signals(self, name: str) -> list[Signal]:
+        """All signals of this name that the component drives itself, in the order in which it does."""
+        return self._signals[name]
+
     def state(self, machine: str, name: str) -> Value:
         """Whether a state machine of the component is in this state."""
         return self.module._generated[machine].ongoing(name)

@@ -61,7 +61,7 @@ BLOCKS: dict[str, Callable[[], Harness]] = {
             "order of IDs, reads",
             "delivery, reads",
             "delivery, writes",
-            "register port",
+            "registers",
             "arbiter of 3 with scrubber",
             "epochs",
             "barrier",
