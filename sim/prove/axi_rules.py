@@ -76,7 +76,11 @@ RULES = (
         "an answer has its request's ID, and answers of an ID come in order",
         "A5.3",
         (),
-        ("an answer is stored for whom it is", "its turn comes when those before it are delivered"),
+        (
+            "an answer is stored for whom it is",
+            "its turn comes when those before it are delivered",
+            "what does not walk is the oldest, or goes where the one before it went",
+        ),
         ("it comes to the ID that asked", "a request is picked after those of its ID before it"),
     ),
 )

@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Mux, Signal, Value
 from amaranth.lib import data
 
 from hdl.fabric import layouts
-from hdl.fabric.gate import DEPTH, HIGH_WATER, Gate, stage_layout
+from hdl.fabric.gate import DEPTH, HIGH_WATER, KEY, REVOKED, Gate, stage_layout
 from hdl.plan.plan import KEY_NOBODY, Plan, Target
 
 from .harness import Harness
@@ -100,7 +100,7 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
     place = Signal(4)
     tracked = Signal()
     age = Signal(2)
-    right = Signal()
+    right, revoked = Signal(), Signal()
     starts = Signal()
     m.d.comb += starts.eq(
         ~tracked & chosen & grant.any() & (asked.granule == granule) & (asked.slice == slice_) & (keyed | ~at_grant)
@@ -120,6 +120,7 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
     with m.If(tracked & (age == 0)):
         m.d.sync += [
             right.eq(has_right & (key != KEY_NOBODY) & ~(box.revoke & in_range)),
+            revoked.eq(box.revoke & in_range),
             place.eq(box.signal("stage_at")),
         ]
     trusted = source == len(plan.initiators) if box.component.has_scrubber else Const(0)
@@ -142,9 +143,10 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
         same.append(incoming.request.address[: plan.granule_bits] == rest.offset)
         h.claim("all else is as its source says", Cat(same).all(), when=tracked & (age == 0) & (source == index))
     passing = Mux(trusted, 1, right)
-    h.invariant("verdict", ~verdicts.component.i.payload.denied == passing, when=tracked & (age == 1))
-    kept = verdicts.word(m, "entries", place)
-    h.invariant("verdict in the queue", ~kept.denied == passing, when=tracked & (age == 2))
+    coming, kept = verdicts.component.i.payload, verdicts.word(m, "entries", place)
+    for verdict, at_age in ((coming, 1), (kept, 2)):
+        is_it = (~verdict.denied == passing) & (verdict.revoked == revoked)
+        h.invariant("verdict", is_it, when=tracked & (age == at_age))
 
     oldest = tracked & (ahead == 0)
     offered = oldest & box.o.valid
@@ -177,6 +179,7 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
     noted = Cat(
         box.fault_valid,
         box.fault.initiator == source,
+        box.fault.kind == Mux(revoked, REVOKED, KEY),
         *(box.fault[name] == came.request[name] for name in ("slice", "context", "address")),
     )
     h.claim("a denial is noted", noted.all(), when=ends & ~passing)

@@ -11,6 +11,7 @@ from hdl.plan.plan import Plan
 from .harness import Harness
 
 ROOM = "no more is outstanding than there is room for"
+NEXT = "what is to come next is shown next"
 
 
 def id_order(plan: Plan, *, write: bool) -> Harness:
@@ -55,4 +56,26 @@ def id_order(plan: Plan, *, write: bool) -> Harness:
         asks = tracked & (getattr(box, f"head{n}_id") == identity) & (getattr(box, f"head{n}_sequence") == number)
         h.claim("its turn comes when those before it are delivered", getattr(box, f"in_order{n}") == (earlier == 0),
                 when=asks)  # fmt: skip
+    ends = tracked & leaves & (earlier == 0)
+    h.claim("the number that is delivered is told", box.done_sequence == number, when=ends)
+
+    # Where the one before it went, and whether it may do without its turn.
+    destination, had_one = Signal(box.component.destinations), Signal()
+    with m.If(enters):
+        m.d.sync += [destination.eq(box.enter_destination), had_one.eq(1)]
+    h.invariant("where the last one went", box.word(m, "last", identity) == destination, when=had_one)
+    h.claim("it is told where the one before it goes", box.previous == destination, when=enters & had_one)
+    head, coming = box.head, box.coming
+    next_id, next_number = Signal(plan.id_width), Signal(bits)
+    with m.If(box.moves):
+        m.d.sync += [next_id.eq(coming.id), next_number.eq(coming.sequence)]
+    with m.Else():
+        m.d.sync += [next_id.eq(head.id), next_number.eq(head.sequence)]
+    h.assume(~box.valid | ((head.id == next_id) & (head.sequence == next_number)), NEXT)
+    mine = tracked & (head.id == identity) & (head.sequence == number)
+    alone = tracked & box.signal("alone") & (next_id == identity) & (next_number == number)
+    h.invariant("who is alone has none before it", earlier == 0, when=alone)
+    behind = (head.previous & head.destination).any()
+    h.claim("what does not walk is the oldest, or goes where the one before it went", (earlier == 0) | behind,
+            when=box.valid & mine & ~box.walks)  # fmt: skip
     return h

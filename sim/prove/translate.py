@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Signal
+from amaranth.hdl import Array, Cat, Const, Mux, Signal
 from amaranth.lib import data
 
+from hdl.fabric.id_order import order_layout
 from hdl.fabric.translate import PLACES, Translate, request_layout
 from hdl.plan.plan import Initiator, Plan
 
 from .harness import Harness
+from .id_order import NEXT
 from .ring import position
 
 
@@ -77,6 +79,11 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
             when=tracked & (ahead == 0) & box.deny)  # fmt: skip
     told, told_context = Signal(), Signal(plan.user_bits)
     m.d.sync += [told.eq(tracked & (ahead == 0)), told_context.eq(mine)]
+    told_next = Signal(order_layout(plan))
+    component = order.component
+    m.d.sync += told_next.eq(Mux(component.moves, component.coming.as_value(), component.head.as_value()))
+    same = Cat(component.head[name] == told_next[name] for name in ("id", "sequence")).all()
+    h.claim(NEXT, same, when=component.valid)
     shown = tracked & (ahead == 0)
     h.claim("it is shown as it came", box.head.as_value() == came.as_value(), when=shown)
     h.claim("it asks for as many beats as it came with", box.asking.length == came.request.len, when=shown)
