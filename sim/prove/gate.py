@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Mux, Signal, Value
 from amaranth.lib import data
 
 from hdl.fabric import layouts
-from hdl.fabric.gate import DEPTH, HIGH_WATER, KEY, REVOKED, Gate, stage_layout
+from hdl.fabric.gate import DEPTH, HIGH_WATER, KEY, REVOKED, Gate, is_long, stage_layout
 from hdl.plan.plan import KEY_NOBODY, Plan, Target
 
 from .harness import Harness
@@ -183,6 +183,8 @@ def follow(h: Harness, box: WhiteBox, *, epochs: bool = True) -> Followed:
         *(box.fault[name] == came.request[name] for name in ("slice", "context", "address")),
     )
     h.claim("a denial is noted", noted.all(), when=ends & ~passing)
+    if not write and not target.time_slots:
+        _late(h, box, grant, leave)
     if epochs:
         moments = ((tracked & (age == 0), incoming.epoch), (stored, came.epoch))
         _epochs(h, box, inside, starts, tracked, ahead, oldest, gone, moments)
@@ -210,6 +212,24 @@ def _epochs(
     h.claim("an older one comes before all others", born != box.epoch, when=oldest & (older != 0))
     h.claim("the epoch is told", box.decided_epoch == born, when=gone)
     h.claim("what has left is seen once more", box.behind, when=gone & (born != box.epoch))
+
+
+def _late(h: Harness, box: WhiteBox, grant: Signal, leave: Signal) -> None:
+    """Reads are decided late: when a grant may be, by what the target owes and by what waits for it."""
+    m, target = h.m, box.component.target
+    owed, waits = Signal.like(box.signal("owed"), name="owed_beats"), Signal(name="long_waits")
+    asks_long = Cat(grant[n] & is_long(getattr(box, f"asking{n}").length) for n in range(len(grant))).any()
+    asked = Mux(box.o.valid & box.o.ready, box.o.payload.length + 1, 0)
+    cut = box.cut if target.timeout else Const(0, 1)
+    m.d.sync += [
+        owed.eq(Mux(cut, 0, owed + asked - box.answered)),
+        waits.eq(asks_long | (waits & ~(leave & is_long(box.o.payload.length)))),
+    ]
+    may = Signal(name="may_be_granted")
+    m.d.sync += may.eq(box.signal("room") & (owed < target.ahead) & ~asks_long & ~waits)
+    h.invariant("what is owed", box.signal("owed") == owed)
+    h.invariant("whether a long one waits", box.signal("long_pending") == waits)
+    h.claim("a read may be granted while little is owed and no long one waits", box.signal("may_grant") == may)
 
 
 def _stands(h: Harness, box: WhiteBox) -> None:

@@ -7,7 +7,7 @@ from amaranth.lib import data
 
 from hdl.bus.axi import Burst
 from hdl.fabric import layouts
-from hdl.fabric.lookup import WAITING, Lookup, entry_layout
+from hdl.fabric.lookup import BURST, NO_SLICE, WAITING, WINDOW, Lookup, entry_layout
 from hdl.plan.plan import Initiator, Plan, bits_for
 
 from .harness import Harness
@@ -102,10 +102,13 @@ def lookup(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     if several:  # a port with one context has wires here
         h.claim("it is of the context that it names", box.context == user, when=oldest)
         h.claim("it is for the slice that owns its context", box.slice == of("slice"), when=oldest & owned)
+        h.claim("it has its context's class", box.request_class == of("class"), when=oldest & known)
     if several or not port.has_reset:
         h.claim("it is a slice's if that owns its context", box.owned == owned, when=oldest)
     h.claim("it is let on if it is a slice's, legal, and inside the window", box.accepted == (owned & legal & within),
             when=oldest)  # fmt: skip
+    why = Mux(~owned, NO_SLICE, Mux(legal, WINDOW, BURST))
+    h.claim("it is told why it would be denied", box.kind == why, when=oldest)
     same = (user == context) & ((request.addr >> plan.granule_bits) == granule)
     h.claim(TOLD, box.entry.as_value() == looked.as_value(),
             when=oldest & same)  # fmt: skip

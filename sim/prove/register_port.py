@@ -9,7 +9,10 @@ from hdl.control.register_store import WORD_BITS, RegisterStore
 
 from .axi import Port
 from .harness import Harness
+from .white_box import WhiteBox
 
+ACCESS = 4
+"""Cycles of an access at most."""
 MOST = 3
 """Reads, and writes, that the checker can tell apart; the port takes no more than two."""
 
@@ -17,8 +20,13 @@ MOST = 3
 def registers(address_bits: int) -> Harness:
     """Any accesses, and a decoder that says what it likes."""
     h = Harness()
-    box = h.place(RegisterStore(address_bits))
     h.without_contents.append("values")
+    follow(h, h.place(RegisterStore(address_bits)))
+    return h
+
+
+def follow(h: Harness, box: WhiteBox) -> None:
+    """The same in a store that stands somewhere."""
     bus = box.bus
     port = Port(h, bus, "registers")
     port.offers_stay()
@@ -34,15 +42,39 @@ def registers(address_bits: int) -> Harness:
     h.invariant("addresses", counts["addresses"] + counts["due"] == address_held + bus.bvalid)
     h.invariant("data", counts["data"] + counts["due"] == data_held + bus.bvalid)
     h.invariant("writes", counts["writes"] == counts["addresses"] + counts["known"])
-    return h
+
+    # Nothing waits but for the sweep, for its other half, or for whoever does not take an answer.
+    awake, answered = ~box.state("access", "SWEEP"), bus.bvalid
+    for channel, count in (("aw", counts["addresses"]), ("w", counts["data"])):
+        none = count + counts["due"] == answered
+        h.claim(f"what {channel.upper()} has is taken if nothing of it waits", getattr(bus, f"{channel}ready"),
+                when=awake & none)  # fmt: skip
+    since = Signal(range(ACCESS + 1))
+    h.m.d.sync += since.eq(Mux(busy, since + 1, 0))
+    progress = {"FETCH": 0, "LATCH": 1, "MERGE": 2, "COMMIT": 3}
+    for name, cycles in progress.items():
+        h.invariant("how far it is", since == cycles, when=box.state("access", name))
+    h.invariant("a state that is there", Cat(box.state("access", name) for name in progress).any(), when=busy)
+    h.claim("an access takes its cycles and no more", since < ACCESS, when=busy)
+    waits = (counts["addresses"] + counts["due"] != answered) & (counts["data"] + counts["due"] != answered)
+    begins = Signal()
+    h.m.d.sync += begins.eq(awake & ~busy & waits & ~answered)
+    h.claim("a write that is whole is begun at once", busy & writes, when=begins)
+    reads = (counts["reads"] == 0) & ~busy & ~(waits & ~answered)
+    h.claim("a read is taken if no access is under way", bus.arready, when=awake & reads)
 
 
 def contents(address_bits: int) -> Harness:
     """One register, any one, from its reset value on, with any accesses to it and all others."""
     h = Harness()
-    m = h.m
-    box = h.place(RegisterStore(address_bits))
     h.without_contents.append("values")
+    follow_contents(h, h.place(RegisterStore(address_bits)))
+    return h
+
+
+def follow_contents(h: Harness, box: WhiteBox) -> None:
+    """The same in a store that stands somewhere."""
+    m = h.m
     bus, word = box.bus, box.component.word
     chosen = h.constant(len(word), "register")
     in_state = {name: box.state("access", name) for name in ("SWEEP", "IDLE", "FETCH", "LATCH", "MERGE", "COMMIT")}
@@ -98,4 +130,3 @@ def contents(address_bits: int) -> Harness:
     told = Mux(was_write, bus.bresp, bus.rresp)
     h.claim("a register reads as it was written", bus.rvalid & (bus.rdata == kept), when=ended & ~was_write & was_here)
     h.claim("who asks is told whether it is there", told == Mux(mapped, Response.OKAY, Response.DECERR), when=ended)
-    return h

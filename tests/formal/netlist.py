@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hdl.control.register_store import RegisterStore
 from hdl.fabric.gate import Gate
 from hdl.fabric.return_queue import ReturnQueue
 from hdl.plan import plan_card
-from sim.prove import gate, gate_data, return_queue
+from hdl.plan.blocks import register_map
+from sim.prove import gate, gate_data, register_port, return_queue
 from sim.prove.card import proofs
 from sim.prove.harness import Harness
 from sim.prove.prover import Proof, holds, job, tool_folder
@@ -44,10 +46,20 @@ def _return_queue() -> Harness:
     return h
 
 
+def _register_store() -> Harness:
+    h = Harness()
+    box = h.place(RegisterStore(register_map(PLAN).address_bits))
+    h.without_contents.append("values")
+    register_port.follow(h.part("port"), box)
+    register_port.follow_contents(h.part("contents"), box)
+    return h
+
+
 PROOFS = {proof.name: proof.build for proof in proofs(PLAN)}
 BLOCKS: dict[str, Callable[[], Harness]] = {
     "write gate of bank": _write_gate,
     "return queue, reads": _return_queue,
+    "register store": _register_store,
     **{
         name: PROOFS[name]
         for name in (
@@ -61,7 +73,6 @@ BLOCKS: dict[str, Callable[[], Harness]] = {
             "order of IDs, reads",
             "delivery, reads",
             "delivery, writes",
-            "registers",
             "arbiter of 3 with scrubber",
             "epochs",
             "barrier",
