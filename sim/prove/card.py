@@ -20,6 +20,7 @@ from . import (
     budget,
     collect,
     context_data,
+    context_queues,
     deliver,
     edge,
     epochs,
@@ -113,7 +114,12 @@ def _delivery(plan: Plan) -> list[Proof]:
         found.append(Proof(f"write gate of {target.name}, data", "P2, P7", says, partial(gate_data.data, plan, target)))
     for contexts, port in _several_contexts(plan).items():
         build = partial(context_data.context_data, plan, port)
-        found.append(Proof(f"data of {contexts} contexts", "P2", "data that stands aside has room", build))
+        says = "data that stands aside has room, and goes on as it came"
+        found.append(Proof(f"data of {contexts} contexts", "P2", says, build))
+        for write, of in ((False, "reads"), (True, "writes")):
+            build = partial(context_queues.context_queues, plan, port, write=write)
+            says = "a request that stands aside goes on as it came, and none of an ID overtakes another"
+            found.append(Proof(f"queues of {contexts} contexts, {of}", "P2", says, build))
     found += _strict_ways(plan) if plan.strict else _ways_back(plan)
     says = "AXI4-Lite: offers stay, and each access has its answer"
     bits = register_map(plan).address_bits

@@ -990,6 +990,22 @@ MUTANTS = (
         "delivery, reads",
         "",
     ),
+    Mutant(
+        "a request stands aside apart from others of its ID",
+        "fabric/context_queues.py",
+        "into = Mux(held.bit_select(request.id, 1), holder.data, own)",
+        "into = own",
+        "queues of 2 contexts, reads",
+        "what comes of its ID waits behind it",
+    ),
+    Mutant(
+        "requests pass while others stand aside",
+        "fabric/context_queues.py",
+        "passes.eq(~apart & self._may_go(arriving))",
+        "passes.eq(self._may_go(arriving))",
+        "queues of 2 contexts, reads",
+        "",
+    ),
 )
 
 QUICK = {

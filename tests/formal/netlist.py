@@ -69,6 +69,7 @@ BLOCKS: dict[str, Callable[[], Harness]] = {
             "translation of host, writes",
             "tenure of 2 contexts",
             "queue of 16, always room, fall through",
+            "queues of 2 contexts, reads",
             "data of 2 contexts",
             "order of IDs, reads",
             "delivery, reads",
