@@ -94,7 +94,7 @@ def test_the_checker(tmp_path, wrong):
 
 
 def test_adapters(tmp_path, monkeypatch):
-    """Offers stay on both sides of one of each kind; `hardslice prove tests/sim/odd` proves all of them, and the rest."""
+    """Offers stay on both sides of one of each kind; `hardslice prove tests/sim/odd` is about all of them."""
     monkeypatch.chdir(tmp_path)
     kinds = ("Limit at slim", "IdRemap at few", "Widen at tap", "Narrow at core", "LiteInitiator at tap", "LiteTarget")
     wanted = [one for one in proofs(plan_card(ODD)) if one.name.startswith(kinds) and not one.bounded]
