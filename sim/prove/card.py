@@ -93,7 +93,9 @@ def _isolation(plan: Plan) -> list[Proof]:
         for write in (False, True):
             says = "a request asks for the slice that owned its context when it entered, or is denied"
             name = f"translation of {port.name}, {'writes' if write else 'reads'}"
-            found.append(Proof(name, "P1", says, partial(translate.translate, plan, port, write=write)))
+            # A card with long IDs sweeps them after a reset, before anything enters.
+            whole, few = (partial(translate.translate, one, port, write=write) for one in (plan, strict.small(plan)))
+            found.append(Proof(name, "P1", says, whole, few))
     says = "a request that was accepted before a hand-over is never taken for the new owner's"
     hosts = {len(port.contexts): port for port in plan.initiators if not port.has_reset}
     for contexts, port in sorted(hosts.items()):
@@ -257,6 +259,7 @@ def _cut_off(plan: Plan, target: Target) -> list[Proof]:
 def _ways_back(plan: Plan) -> list[Proof]:
     """Without strict isolation, from a target to an initiator."""
     found = []
+    sizes = (plan, strict.small(plan))
     for write in (False, True):
         of = "writes" if write else "reads"
         finds = "an answer finds the request that it is for, and a request is seen until it is answered"
@@ -266,7 +269,7 @@ def _ways_back(plan: Plan) -> list[Proof]:
         found += [
             Proof(f"return queue, {of}", "P2, P6", finds, partial(return_queue.return_queue, plan, write=write)),
             Proof(f"return queue, answers of {of}", "P2, P7", comes, partial(return_queue.answers, plan, write=write)),
-            Proof(f"order of IDs, {of}", "P2", order, partial(id_order.id_order, plan, write=write)),
+            Proof(f"order of IDs, {of}", "P2", order, *(partial(id_order.id_order, one, write=write) for one in sizes)),
             Proof(f"delivery, {of}", "P2, P7", one, partial(deliver.deliver, plan, write=write)),
         ]
     return found
