@@ -259,8 +259,8 @@ def _cut_off(plan: Plan, target: Target) -> list[Proof]:
 def _ways_back(plan: Plan) -> list[Proof]:
     """Without strict isolation, from a target to an initiator."""
     found = []
-    sizes = (plan, strict.small(plan))
     for write in (False, True):
+        whole, few = (partial(id_order.id_order, one, write=write) for one in (plan, strict.small(plan)))
         of = "writes" if write else "reads"
         finds = "an answer finds the request that it is for, and a request is seen until it is answered"
         comes = "an answer comes as it was stored, in its turn"
@@ -269,7 +269,7 @@ def _ways_back(plan: Plan) -> list[Proof]:
         found += [
             Proof(f"return queue, {of}", "P2, P6", finds, partial(return_queue.return_queue, plan, write=write)),
             Proof(f"return queue, answers of {of}", "P2, P7", comes, partial(return_queue.answers, plan, write=write)),
-            Proof(f"order of IDs, {of}", "P2", order, *(partial(id_order.id_order, one, write=write) for one in sizes)),
+            Proof(f"order of IDs, {of}", "P2", order, whole, few),
             Proof(f"delivery, {of}", "P2, P7", one, partial(deliver.deliver, plan, write=write)),
         ]
     return found
