@@ -125,10 +125,12 @@ def _delivery(plan: Plan) -> list[Proof]:
     found += _strict_ways(plan) if plan.strict else _ways_back(plan)
     says = "AXI4-Lite: offers stay, and each access has its answer"
     bits = register_map(plan).address_bits
-    whole, few = (partial(register_port.registers, width) for width in (bits, FEW_REGISTERS))
+    claims = (register_port.accesses, register_port.contents)
+    accesses, contents = (partial(register_port.store, one) for one in claims)
+    whole, few = (partial(accesses, width) for width in (bits, FEW_REGISTERS))
     found.append(Proof("register port", "P7", says, whole, few))
     says = "a register reads as it was written, and nothing else is written"
-    whole, few = (partial(register_port.contents, width) for width in (bits, FEW_REGISTERS))
+    whole, few = (partial(contents, width) for width in (bits, FEW_REGISTERS))
     found.append(Proof("registers", "P1", says, whole, few))
     return [*found, *_edges(plan)]
 

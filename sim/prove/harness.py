@@ -80,6 +80,8 @@ class Harness:
     def constant(self, shape: Any, name: str, below: int | None = None) -> Signal:
         """Any value, the same in every cycle: what is claimed of it is claimed of each value."""
         if name in self._constants:
+            if self._constants[name].shape() != Shape.cast(shape):
+                raise ValueError(f"a constant {name!r} of another shape is there already")
             return self._constants[name]
         signal = self._constants[name] = self._free(AnyConst(shape), name)
         if below is not None and below < 1 << len(signal):

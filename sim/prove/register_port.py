@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from amaranth.hdl import Cat, Mux, Signal
 
 from hdl.bus.axi import Response
@@ -17,16 +19,16 @@ MOST = 3
 """Reads, and writes, that the checker can tell apart; the port takes no more than two."""
 
 
-def registers(address_bits: int) -> Harness:
-    """Any accesses, and a decoder that says what it likes."""
+def store(claims: Callable[[Harness, WhiteBox], None], address_bits: int) -> Harness:
+    """The store behind the port, and what is claimed of it: :func:`accesses` or :func:`contents`."""
     h = Harness()
     h.without_contents.append("values")
-    follow(h, h.place(RegisterStore(address_bits)))
+    claims(h, h.place(RegisterStore(address_bits)))
     return h
 
 
-def follow(h: Harness, box: WhiteBox) -> None:
-    """The same in a store that stands somewhere."""
+def accesses(h: Harness, box: WhiteBox) -> None:
+    """Any accesses, and a decoder that says what it likes."""
     bus = box.bus
     port = Port(h, bus, "registers")
     port.offers_stay()
@@ -64,16 +66,8 @@ def follow(h: Harness, box: WhiteBox) -> None:
     h.claim("a read is taken if no access is under way", bus.arready, when=awake & reads)
 
 
-def contents(address_bits: int) -> Harness:
+def contents(h: Harness, box: WhiteBox) -> None:
     """One register, any one, from its reset value on, with any accesses to it and all others."""
-    h = Harness()
-    h.without_contents.append("values")
-    follow_contents(h, h.place(RegisterStore(address_bits)))
-    return h
-
-
-def follow_contents(h: Harness, box: WhiteBox) -> None:
-    """The same in a store that stands somewhere."""
     m = h.m
     bus, word = box.bus, box.component.word
     chosen = h.constant(len(word), "register")

@@ -50,8 +50,8 @@ def _register_store() -> Harness:
     h = Harness()
     box = h.place(RegisterStore(register_map(PLAN).address_bits))
     h.without_contents.append("values")
-    register_port.follow(h.part("port"), box)
-    register_port.follow_contents(h.part("contents"), box)
+    register_port.accesses(h.part("accesses"), box)
+    register_port.contents(h.part("contents"), box)
     return h
 
 
