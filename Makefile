@@ -42,8 +42,8 @@ bench: $(READY) $(VENV)/bench ## measure a card (CARD=bench4): area, clock, cycl
 prove: $(READY) $(VENV)/prove ## prove the guarantees of a card, block by block; write build/<card>/proofs.json
 	@$(HARDSLICE) prove $(CARD)
 
-mutate: $(READY) $(VENV)/prove ## plant faults: for each in the sources a proof must fail, for each in the Verilog a check
-	@FAULTS=all $(BIN)/python -m pytest -n 2 --dist loadgroup tests/formal/test_mutants.py tests/sim/test_mutants.py
+mutate: $(READY) $(VENV)/prove ## plant faults: for each in sources or netlists a proof must fail, for each in the Verilog a check
+	@FAULTS=all $(BIN)/python -m pytest -n 2 --dist loadgroup tests/formal/test_mutants.py tests/formal/test_netlist.py tests/sim/test_mutants.py
 
 replay: $(READY) ## replay recorded programs on a card: alone, together, while it is reconfigured; write build/<card>/replay.json
 	@$(HARDSLICE) replay $(CARD)

@@ -44,7 +44,7 @@ class ContextData(wiring.Component):
         The oldest request of which queues may leave; from registers.
     w, o : stream of layouts.write_data
     empty : Out(1)
-        All data of requests that have left their queues has gone on.
+        All data of requests that were accepted has come, and that of those that have left their queues has gone on.
     """
 
     def __init__(self, plan: Plan, contexts: int) -> None:
@@ -97,7 +97,7 @@ class ContextData(wiring.Component):
             self.o.valid.eq(Mux(direct, self.w.valid, ahead.o.valid)),
             Value.cast(self.o.payload).eq(Mux(direct, Value.cast(self.w.payload), Value.cast(ahead.o.payload))),
             ahead.o.ready.eq(self.o.ready),
-            self.empty.eq(~due.o.valid & (reading == 0)),
+            self.empty.eq(~routes.o.valid & ~due.o.valid & (reading == 0)),
         ]
         return m
 

@@ -25,14 +25,16 @@ def bounded_wait(inputs: int, classes: int, classless: int) -> Harness:
     box = h.place(Arbiter(inputs, classes, classless))
     request, grant = box.request, box.grant
     everyone = range(inputs)
-    before = _before(box, inputs)
+    before = matrix(box, inputs)
     h.claim("one grant at a time", (grant & (grant - 1)[:inputs]) == 0, when=grant.any())
     h.claim("only who asks is granted", (grant & ~request) == 0, when=grant.any())
     h.claim("no grant while there must be none", ~grant.any(), when=~box.enable)
     h.claim("who asks alone is granted", grant == request, when=box.enable & request.any() & _one(request))
     h.claim(GRANTED, grant.any(), when=box.enable & request.any())
-    _is_order(h, before, inputs)
+    is_order(h, before, inputs)
     row = _row(h, box, before) if classes > 1 and inputs > 1 else None
+    if row is not None:
+        _ignores(h, box)
     for i in everyone:
         passed = Signal(range(most_before(inputs) + 1), name=f"passed_{i}")
         with m.If(~request[i] | grant[i]):
@@ -61,8 +63,8 @@ def highest_class(inputs: int, classes: int, classless: int) -> Harness:
         m.d.comb += getattr(box, name).eq(value)
     request, grant = box.request, box.grant
     everyone = range(inputs)
-    before = _before(box, inputs)
-    _is_order(h, before, inputs)
+    before = matrix(box, inputs)
+    is_order(h, before, inputs)
     row = _row(h, box, before)
     settled = Signal(2)  # what is lower is known, and has been looked at
     m.d.sync += settled.eq(settled << 1 | 1)
@@ -89,17 +91,41 @@ def highest_class(inputs: int, classes: int, classless: int) -> Harness:
     return h
 
 
+def _ignores(h: Harness, box: WhiteBox) -> None:
+    """Classes are ignored after as many grants in a row as are said that passed over a lower one, and not before."""
+    m, request, grant = h.m, box.request, box.grant
+    component, ignores = box.component, box.signal("ignore_classes")
+    with_class = component.inputs - component.classless
+    level = [getattr(box, f"class{n}") for n in range(with_class)] + [Const(0, 1)] * component.classless
+    pairs = [(i, j) for i in range(component.inputs) for j in range(component.inputs) if i != j]
+    lower = {(i, j): Signal(name=f"class_was_lower_{i}_{j}") for i, j in pairs}
+    m.d.sync += [value.eq(level[i] < level[j]) for (i, j), value in lower.items()]
+    passes = Cat(grant[j] & request[i] & value for (i, j), value in lower.items()).any()
+    # Of grants until the cycle before; it takes effect two cycles later.
+    in_row, *later = (Signal(range(PATIENCE_LEAST + 1), name=f"in_row_{n}") for n in range(3))
+    with m.If(grant.any()):
+        m.d.sync += in_row.eq(Mux(ignores | ~passes, 0, Mux(in_row == PATIENCE_LEAST, in_row, in_row + 1)))
+    did = Signal()
+    m.d.sync += [later[0].eq(in_row), later[1].eq(later[0]), did.eq(ignores)]
+    for (i, j), value in lower.items():
+        h.invariant("known to be lower", box.signal(f"known_lower_{i}_{j}") == value)
+    h.invariant("how many passed over a lower one", box.signal("passed_over") == later[0])
+    h.invariant("and with the last", box.signal("ignoring") == (did & box.signal("granted").any()))
+    h.claim("classes are ignored after a row of grants that passed over one", later[1] == PATIENCE_LEAST,
+            when=ignores & ~did)  # fmt: skip
+
+
 def _one(word: Value) -> Value:
     return (word & (word - 1)[: len(word)]) == 0
 
 
-def _before(box: WhiteBox, inputs: int) -> dict[tuple[int, int], Value]:
+def matrix(box: WhiteBox, inputs: int) -> dict[tuple[int, int], Value]:
     """Whether one input was served longer ago than another."""
     pairs = [(i, j) for i in range(inputs) for j in range(inputs) if i != j]
     return {(i, j): box.signal(f"first_{min(i, j)}_{max(i, j)}") ^ int(i > j) for i, j in pairs}
 
 
-def _is_order(h: Harness, before: dict[tuple[int, int], Value], inputs: int) -> None:
+def is_order(h: Harness, before: dict[tuple[int, int], Value], inputs: int) -> None:
     """The matrix is an order: no three go before each other in a ring."""
     for i in range(inputs):
         for j in range(inputs):

@@ -106,6 +106,7 @@ def _one_slot(h: Harness, box: WhiteBox, plan: Plan, *, write: bool) -> _Slot:
     h.invariant("one target's or nobody's", (info.lane & (info.lane - 1))[: len(targets)] == 0, when=given)
     h.invariant("it is cleared", cleared, when=given)
     h.invariant("it is given", given, when=complete)
+    h.invariant("what went nowhere was refused", denied, when=complete & (info.lane == 0))
     h.invariant("what may be picked is complete", complete, when=known | found.delivering)
     h.invariant("what is complete may be picked", known | found.delivering, when=complete)
     h.invariant("it is picked once", known == pick.first, when=found.delivering)
@@ -177,7 +178,7 @@ def reads(plan: Plan) -> Harness:
     shown = delivering & (number == beat)
     h.claim("a beat comes as the target gave it",
             (out.answer.data == value.data) & (out.answer.response == value.response), when=shown & passes)  # fmt: skip
-    _offers(h, box, this)
+    _offers(h, box, this, mine)
     h.claim("the last beat is told", out.answer.last == ((number == info.length) & info.final), when=delivering)
     h.claim("what the target's gate denied is an error", out.answer.response == Response.SLVERR,
             when=delivering & mine & this.denied)  # fmt: skip
@@ -226,14 +227,20 @@ def writes(plan: Plan) -> Harness:
     )
     h.claim("and not before", ~box.o.valid, when=delivering & ~info.final)
     h.claim("what nobody is offered reads as zero", Cat(out.id, out.answer.response) == 0, when=~box.o.valid)
-    _offers(h, box, this)
+    _offers(h, box, this, mine)
     return h
 
 
-def _offers(h: Harness, box: WhiteBox, this: _Slot) -> None:
-    """What both kinds of answers promise."""
+def _offers(h: Harness, box: WhiteBox, this: _Slot, mine: Value) -> None:
+    """What both kinds of answers promise; of one lane's, any one, it is `mine`."""
     out, offered = box.o.payload, this.delivering & box.o.valid
     h.claim("it comes to the ID that asked", out.id == this.info.id, when=offered)
     stays, before = Signal(), Signal(len(Value.cast(out)))
     h.m.d.sync += [stays.eq(offered & ~box.o.ready), before.eq(out)]
     h.claim("an offer of an answer stays", box.o.valid & (Value.cast(out) == before), when=stays)
+    pick = box.parts["pick"].component
+    h.invariant("another one is chosen when one is delivered", pick.next == (~pick.valid | box.freed))
+    told = box.done_info.as_value() == this.info.as_value()
+    h.claim("what is delivered is told", box.done & told, when=this.leaves)
+    h.claim("it is told whether it was denied", box.done_denied == this.denied,
+            when=this.leaves & (mine | (this.info.lane == 0)))  # fmt: skip

@@ -21,20 +21,26 @@ def context_data(plan: Plan, port: Initiator) -> Harness:
     h = Harness()
     box = h.place(ContextData(plan, len(port.contexts)))
     h.without_contents.append("beats")
+    inside = read_ahead(h, box)
+    h.claim(ROOM_AHEAD, inside < AHEAD, when=box.parts["ahead"].signal("push"))
+    h.claim("all has gone on when it says so", (inside == 0) & ~box.signal("fetched"), when=box.empty)
+    _beat(h, box, inside)
+    _shares(h, box)
+    _may_leave(h, box)
+    return h
+
+
+def read_ahead(h: Harness, box: WhiteBox) -> Signal:
+    """How many beats were read ahead and wait."""
     queue = box.parts["ahead"]
     inside = Signal(range(AHEAD + 1))
-    push, pop = queue.signal("push"), queue.signal("pop")
-    h.m.d.sync += inside.eq(inside + push - pop)
+    h.m.d.sync += inside.eq(inside + queue.signal("push") - queue.signal("pop"))
     write_at, read_at = (position(queue.signal(name), AHEAD) for name in ("write_at", "read_at"))
     h.invariant("how many wait", inside == filled(queue))
     h.invariant("an empty queue", write_at == read_at, when=~queue.signal("stored"))
     h.invariant("all that was fetched", box.signal("reading") == inside + box.signal("fetched"))
     h.invariant("never too many", box.signal("reading") <= AHEAD)
-    h.claim(ROOM_AHEAD, inside < AHEAD, when=push)
-    h.claim("all has gone on when it says so", (inside == 0) & ~box.signal("fetched"), when=box.empty)
-    _beat(h, box, inside)
-    _shares(h, box)
-    return h
+    return inside
 
 
 def _beat(h: Harness, box: WhiteBox, inside: Signal) -> None:
@@ -93,11 +99,35 @@ def _beat(h: Harness, box: WhiteBox, inside: Signal) -> None:
     its_place = position(place_ahead, AHEAD) == (at_head + before_ahead)[: len(place_ahead)]
     h.invariant("its place ahead", its_place, when=waits)
     h.invariant("it is there", Value.cast(ahead.word(m, "entries", place_ahead)) == came, when=waits)
-    h.assume(~(direct & (inside != 0)), environment=ALONE)
+    h.assume(~(direct & (inside != 0)), ALONE)
     h.claim("a beat goes on as it came, after those before it", o.valid & (Value.cast(o.payload) == came),
             when=waits & (before_ahead == 0))  # fmt: skip
     h.claim("a beat that passes goes on as it is", o.valid & (Value.cast(o.payload) == Value.cast(w.payload)),
             when=direct & w.valid)  # fmt: skip
+
+
+def _may_leave(h: Harness, box: WhiteBox) -> None:
+    """A request of a context, any one, may leave when all its data is here, or what is next at the port is its own."""
+    m, component = h.m, box.component
+    context = h.constant(bits_for(component.contexts), "context", below=component.contexts)
+    ahead = Array(box.signal(f"ahead{n}") for n in range(component.contexts))[context]
+    routes, due = box.parts["routes"].component, box.parts["due"].component
+    for queue in (box.parts["routes"], box.parts["due"]):
+        stands = queue.word(m, "entries", queue.component.read_at)
+        first = Mux(queue.signal("stored"), stands.as_value(), queue.component.i.payload.as_value())
+        h.claim("what goes by a request goes by the first one", queue.component.o.payload.as_value() == first,
+                when=queue.component.o.valid)  # fmt: skip
+    route, w, o = routes.o.payload, component.w, component.o
+    passes = (o.valid == w.valid) & (w.ready == o.ready)
+    h.claim("data of a request that passes does not wait here", passes, when=routes.o.valid & route.passes)
+    mine = routes.o.valid & ~route.passes & (route.queue == context)
+    here, is_next = Signal.like(box.signal("ahead0")), Signal()
+    left = component.leaves & (component.leaving.queue == context)
+    m.d.sync += [here.eq(here + (mine & routes.o.ready) - left), is_next.eq(mine & ~routes.o.ready)]
+    h.invariant("how many have all their data here", ahead == here)
+    may = due.i.ready & ((here > 0) | ((here == 0) & is_next))
+    h.claim("who may leave has its data here, or next at the port",
+            box.may_leave.bit_select(context, 1) == may, when=mine | left)  # fmt: skip
 
 
 def _shares(h: Harness, box: WhiteBox) -> None:

@@ -7,6 +7,7 @@ from amaranth.hdl import Cat, Const, Mux, Signal
 from hdl.fabric.deliver import Deliver
 from hdl.plan.plan import Plan
 
+from .arbiter import is_order, matrix
 from .harness import Harness
 from .return_queue import WHOLE
 from .white_box import WhiteBox
@@ -22,15 +23,10 @@ def deliver(plan: Plan, *, write: bool) -> Harness:
     h.claim("one answer at a time", (show & (show - 1)[:sources]) == 0, when=show.any())
     h.claim("only what is offered is taken", (take & ~box.valid) == 0, when=take.any())
     h.claim("what is taken is shown", (take & ~show) == 0, when=take.any())
-    turn = box.parts["turn"]
-    pairs = {(i, j): turn.signal(f"first_{i}_{j}") for j in range(sources) for i in range(j)}
-    before = {**pairs, **{(j, i): ~first for (i, j), first in pairs.items()}}
-    for i in range(sources):
-        for j in range(sources):
-            for k in range(sources):
-                if len({i, j, k}) == 3:
-                    h.invariant("an order", ~(before[i, j] & before[j, k] & before[k, i]))
+    before = matrix(box.parts["turn"], sources)
+    is_order(h, before, sources)
     h.claim("somebody is shown", show.any(), when=box.valid.any())
+    h.claim("who is shown is offered", box.o.valid, when=show.any())
     waiting, chosen = Signal(), Signal(sources)
     m.d.sync += [waiting.eq(box.o.valid & ~take.any()), chosen.eq(show)]
     # A return queue takes no offer back, and what it shows stays as it is until it is taken.
@@ -54,7 +50,7 @@ def _beats(h: Harness, box: WhiteBox, sources: int, waiting: Signal, *, write: b
                  environment="what is denied on the way in reads as zero unless it is shown")  # fmt: skip
         alike = [out.payload[name] == beat[name] for name in fields]
         answer, given = out.payload.answer, beat.answer
-        alike += [answer[name] == given[name] for name in ("response", *(("data",) if not write else ()))]
+        alike += [answer[name] == given[name] for name in ("response", "last" if write else "data")]
         h.claim("a beat is delivered as it is shown", Cat(alike).all(), when=box.show[n] & out.valid)
     if not write:
         h.assume(~waiting | (out.payload.length == shown.length), "what is stored stays")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Mux, Signal
 
 from hdl.control.handover import ASSIGN, BLOCK, DRAIN, GRANT, IDLE, RELEASE, RESET, REVOKE, Handover
-from hdl.plan.plan import Initiator, Plan
+from hdl.plan.plan import KEY_NOBODY, Initiator, Plan
 
 from .harness import Harness
 from .white_box import WhiteBox
@@ -27,15 +27,18 @@ def handover(plan: Plan, port: Initiator) -> Harness:
     acceptable = (box.slice < plan.slices) & (box.context < contexts) & (box.key < plan.keys)
     taken = Signal()
     context, new_slice, assign = Signal(plan.user_bits), Signal(plan.slice_bits), Signal()
+    key = Signal(plan.key_bits)
     m.d.comb += taken.eq((phase == IDLE) & box.command & acceptable)
     with m.If(taken):
         m.d.sync += [context.eq(box.context), new_slice.eq(box.slice), assign.eq(box.assign)]
+        m.d.sync += key.eq(Mux(box.assign, box.key, KEY_NOBODY))
     busy = phase != IDLE
     h.show("asked_context", context)
     h.invariant("a context that is there", context < contexts)
     h.invariant("the context", box.signal("context") == context, when=busy)
     h.invariant("the slice", box.signal("new_slice") == new_slice, when=busy)
     h.invariant("assigned or not", box.signal("assign") == assign, when=busy)
+    h.invariant("the key", box.rekey_key == key, when=busy)
 
     drained, blocked = Signal(), Signal()
     m.d.comb += blocked.eq((phase == DRAIN) | (phase == RESET) | (phase == ASSIGN))
@@ -75,6 +78,8 @@ def handover(plan: Plan, port: Initiator) -> Harness:
         if port.has_reset:
             h.claim("a context changes slice while its port is in reset", box.isolate & box.reset,
                     when=started & (owner != was_owner))  # fmt: skip
+    told = (box.rekey == (phase == REVOKE)) & (box.rekey_grant == (phase == GRANT))
+    h.invariant("the engine of a device's registers is told", told)
     if port.has_reset:
         during = blocked | (phase == GRANT) | (phase == RELEASE)
         h.invariant("isolated all the while", box.isolate & box.reset, when=during)
@@ -82,6 +87,7 @@ def handover(plan: Plan, port: Initiator) -> Harness:
     asked, could = Signal(), Signal()
     m.d.sync += [asked.eq(box.command), could.eq((phase == IDLE) & acceptable)]
     h.claim("what cannot be is refused", box.refused == ~could, when=asked)
+    h.claim("what can be begins", phase != IDLE, when=asked & could)
     came_from = {
         IDLE: (IDLE, RELEASE),
         REVOKE: (IDLE, REVOKE),
@@ -114,7 +120,7 @@ def _ends(h: Harness, plan: Plan, box: WhiteBox, before: Signal, started: Signal
     counts = (phase == RESET) | (phase == ASSIGN)
     h.invariant("the countdown", countdown <= plan.reset_cycles, when=counts | (phase == DRAIN))
     h.claim("reset comes closer to its end", (before != phase) | (countdown + 1 == was), when=started & counts)
-    h.claim("a drain comes closer to its end", (before != phase) | (countdown + 1 == was) | (was == 0),
+    h.claim("a drain comes closer to its end", (before != phase) | (countdown == Mux(was == 0, 0, was - 1)),
             when=started & (phase == DRAIN))  # fmt: skip
     at_once = (before == BLOCK) | (before == RELEASE)
     h.claim("it goes on", phase != before, when=started & at_once)

@@ -10,7 +10,7 @@ from typing import Any
 from amaranth.asserts import AnyConst, AnySeq, Initial
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Cover, Module, Shape, Signal, Value
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import Out
 
 from .white_box import WhiteBox
 
@@ -57,6 +57,7 @@ class Harness:
         self.without_contents: list[str] = []
         self.shown: dict[str, Signal] = {}
         self._inputs: list[Value] = []
+        self._outputs: list[Value] = []
         self._constants: dict[str, Signal] = {}
 
     def place(self, component: Any, name: str = "dut", driven: tuple[str, ...] = ()) -> WhiteBox:
@@ -64,7 +65,10 @@ class Harness:
         box = WhiteBox(component)
         self.m.submodules[name] = box.module
         for path, member, value in component.signature.flatten(component):
-            if member.flow == In and path[0] not in driven:
+            if member.flow == Out:
+                # One that nothing drives would be taken for an input.
+                self._outputs += [Value.cast(value)] if box.drives(value) else []
+            elif path[0] not in driven:
                 self._inputs.append(Value.cast(value))
         return box
 
@@ -168,6 +172,6 @@ class Harness:
         """How many situations are to be shown to come about."""
         return len(self._covers)
 
-    def rtlil(self) -> str:
-        """The design as text of Yosys."""
-        return str(rtlil.convert(self.m, name="top", ports=self._inputs))
+    def rtlil(self, *, outputs: bool = False) -> str:
+        """The design as text of Yosys, if asked for with all `outputs` of what was placed in it."""
+        return str(rtlil.convert(self.m, name="top", ports=[*self._inputs, *self._outputs[: None if outputs else 0]]))

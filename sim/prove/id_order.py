@@ -5,13 +5,16 @@ from __future__ import annotations
 from amaranth.hdl import Mux, Signal
 
 from hdl.fabric import layouts
-from hdl.fabric.id_order import IdOrder
+from hdl.fabric.id_order import IdOrder, order_layout
 from hdl.plan.plan import Plan
 
 from .harness import Harness
+from .white_box import WhiteBox
 
 ROOM = "no more is outstanding than there is room for"
 NEXT = "what is to come next is shown next"
+UNBLOCKED = "who is blocked asks nobody"
+BEHIND = "who may not go anywhere goes where the one before it went"
 
 
 def id_order(plan: Plan, *, write: bool) -> Harness:
@@ -66,16 +69,41 @@ def id_order(plan: Plan, *, write: bool) -> Harness:
     h.invariant("where the last one went", box.word(m, "last", identity) == destination, when=had_one)
     h.claim("it is told where the one before it goes", box.previous == destination, when=enters & had_one)
     head, coming = box.head, box.coming
-    next_id, next_number = Signal(plan.id_width), Signal(bits)
-    with m.If(box.moves):
-        m.d.sync += [next_id.eq(coming.id), next_number.eq(coming.sequence)]
-    with m.Else():
-        m.d.sync += [next_id.eq(head.id), next_number.eq(head.sequence)]
-    h.assume(~box.valid | ((head.id == next_id) & (head.sequence == next_number)), NEXT)
+    follows = Signal(order_layout(plan))
+    m.d.sync += follows.eq(Mux(box.moves, coming.as_value(), head.as_value()))
+    next_id, next_number = follows.id, follows.sequence
+    h.assume(~box.valid | (head.as_value() == follows.as_value()), NEXT)
     mine = tracked & (head.id == identity) & (head.sequence == number)
     alone = tracked & box.signal("alone") & (next_id == identity) & (next_number == number)
     h.invariant("who is alone has none before it", earlier == 0, when=alone)
     behind = (head.previous & head.destination).any()
     h.claim("what does not walk is the oldest, or goes where the one before it went", (earlier == 0) | behind,
             when=box.valid & mine & ~box.walks)  # fmt: skip
+    if not write and plan.ordering != "stall":
+        _reads(h, box, done)
     return h
+
+
+def _reads(h: Harness, box: WhiteBox, done: Signal) -> None:
+    """Reads of one beat may do without their turn while nothing longer is away, and the other way round."""
+    m, head = h.m, box.head
+    behind = (head.previous & head.destination).any()
+    blocked = Signal()
+    m.d.sync += blocked.eq(box.blocked_next)
+    h.assume(~box.sent | box.valid, "only who asks is granted")
+    h.assume(~box.sent | ~blocked, UNBLOCKED)
+    h.assume(~box.sent | box.free | behind, BEHIND)
+    away, walker, longer = Signal.like(box.signal("away")), Signal(), Signal()
+    h.assume(~done | (away != 0), "an answer is stored for whom it is")
+    m.d.sync += [
+        away.eq(away + box.sent - done),
+        walker.eq((walker & (away != 0)) | (box.sent & box.walks)),
+        longer.eq((longer & (away != 0)) | (box.sent & ~head.single)),
+    ]
+    h.invariant("how many are away", (box.signal("away") + box.signal("was_sent"))[: len(away)] == away)
+    h.invariant("one that did without is away", box.signal("walked"), when=walker)
+    h.invariant("a longer one is away", box.signal("longer"), when=longer)
+    h.invariant("whoever asks is not blocked", blocked | ~box.valid | head.single | ~box.signal("walked"))
+    h.claim("no longer read leaves while one is away that did without its turn", ~walker, when=box.sent & ~head.single)
+    h.claim("no read does without its turn while a longer one is away", head.single & ~longer,
+            when=box.sent & box.walks)  # fmt: skip

@@ -10,14 +10,32 @@ from hdl.plan.plan import Plan
 from .harness import Harness
 from .slots import COMPLETE, NEXT, ONCE, OPEN
 from .under_way import ASKED, ONE_SLOT
+from .white_box import WhiteBox
+
+
+def place(h: Harness, plan: Plan) -> WhiteBox:
+    """The choice of a port of the card."""
+    return h.place(Pick(plan, len(plan.targets) + 1))
 
 
 def pick(plan: Plan) -> Harness:
-    """One slot, any one."""
+    """What is picked."""
     h = Harness()
+    follow(h, place(h, plan), plan)
+    return h
+
+
+def rounds(plan: Plan) -> Harness:
+    """How soon."""
+    h = Harness()
+    follow_rounds(h, place(h, plan), plan)
+    return h
+
+
+def follow(h: Harness, box: WhiteBox, plan: Plan) -> None:
+    """One slot, any one."""
     m = h.m
     sources = len(plan.targets) + 1
-    box = h.place(Pick(plan, sources))
     slot = h.constant(plan.slot_bits, "slot_of_interest")
     comes = Cat(getattr(box, f"done{n}") & (getattr(box, f"done{n}_slot") == slot) for n in range(sources)).any()
     complete = Signal()
@@ -41,14 +59,11 @@ def pick(plan: Plan) -> Harness:
     stays, last = Signal(), Signal(plan.slot_bits)
     m.d.sync += [stays.eq(box.valid & ~box.next), last.eq(box.slot)]
     h.claim("it is delivered to the end", box.valid & (box.slot == last) & ~box.first, when=stays)
-    return h
 
 
-def rounds(plan: Plan) -> Harness:
+def follow_rounds(h: Harness, box: WhiteBox, plan: Plan) -> None:
     """How many others are picked while one slot, any one, could be."""
-    h = Harness()
     m = h.m
-    box = h.place(Pick(plan, len(plan.targets) + 1))
     slots = plan.outstanding
     slot = h.constant(plan.slot_bits, "slot_of_interest")
     ready = box.signal("ready").bit_select(slot, 1)
@@ -66,4 +81,3 @@ def rounds(plan: Plan) -> Harness:
     left = sum(others, start=Const(0, 1)) + Mux(in_batch.bit_select(slot, 1), 0, slots)
     h.invariant("what is left of the batches", passed + left < 2 * slots, when=ready)
     h.claim("fewer than two rounds of others go before", passed < 2 * slots, when=ready & (passed != 0))
-    return h

@@ -203,6 +203,18 @@ def _scrub(
     )
     h.claim("zeros are written inside the range", (progress >= box.revoke_first) & (progress <= box.revoke_last),
             when=box.scrub_valid)  # fmt: skip
+    number = Signal(range(SCRUB_BEATS))
+    with m.If(box.scrub_valid & box.scrub_ready):
+        m.d.sync += number.eq(number + 1)
+    h.invariant("how many beats of a burst there were", number == beat)
+    told = (box.scrub_first == (number == 0)) & (box.scrub_last == (number == SCRUB_BEATS - 1))
+    h.claim("the first and the last beat of a burst are told", told, when=box.scrub_valid)
+    scrubs, reason = (phase == SCRUB) | (due != 0), Signal()
+    m.d.sync += reason.eq((reason & ~(taken & ~box.handover)) | (box.scrub_done & box.scrub_error) | (box.cut & scrubs))
+    h.claim("it is told while it scrubs, or waits for what it has scrubbed", box.scrubs == scrubs)
+    h.claim("it fails if the target was cut off meanwhile, or told of an error, and else does not", reason,
+            when=box.failed)  # fmt: skip
+
     # With every beat that is taken it comes closer.
     position, moved, was = Signal(len(sent) + len(beat)), Signal(), Signal()
     m.d.sync += [position.eq(Cat(beat, sent)), moved.eq(box.scrub_valid & box.scrub_ready), was.eq(phase == SCRUB)]

@@ -12,6 +12,7 @@ from .harness import Harness
 from .ring import filled, position
 from .under_way import ONE_SLOT
 from .virtual_queue import A_SLOT
+from .white_box import WhiteBox
 
 FREE_SLOTS = "the queue of free slots never overflows"
 ENDS = "a slot is delivered once, after it was given"
@@ -26,10 +27,22 @@ LAST = "the last slot of an ID is its newest request's"
 
 
 def free(plan: Plan) -> Harness:
-    """One slot, any one, and how many there are of all."""
+    """Whose a slot is."""
     h = Harness()
+    follow_slot(h, h.place(Slots(plan)), plan)
+    return h
+
+
+def chain(plan: Plan) -> Harness:
+    """The order of an ID."""
+    h = Harness()
+    follow_id(h, h.place(Slots(plan)), plan)
+    return h
+
+
+def follow_slot(h: Harness, box: WhiteBox, plan: Plan) -> None:
+    """One slot, any one, and how many there are of all."""
     m = h.m
-    box = h.place(Slots(plan))
     queue = box.parts["free"]
     slots, bits = plan.outstanding, plan.slot_bits
     slot = h.constant(bits, "slot_of_interest")
@@ -81,14 +94,11 @@ def free(plan: Plan) -> Harness:
     h.claim("slot 0, which is nobody's, is never given", slot != 0, when=gives)
     h.claim(FREE_SLOTS, inside < slots - 1, when=push)
     h.claim("there is room while not all are outstanding", box.room == (outstanding != slots - 1), when=~box.clears)
-    return h
 
 
-def chain(plan: Plan) -> Harness:
+def follow_id(h: Harness, box: WhiteBox, plan: Plan) -> None:
     """A request of one ID, any one, and the next one of that ID."""
-    h = Harness()
     m = h.m
-    box = h.place(Slots(plan))
     slots, bits = plan.outstanding, plan.slot_bits
     identity = h.constant(plan.id_width, "id")
     sweep = box.signal("sweep")
@@ -198,4 +208,3 @@ def chain(plan: Plan) -> Harness:
     h.claim(NEXT, linked & pair & (box.chain_slot == second), when=picked & box.chain)
     h.claim("the next of the ID is told", box.chain, when=picked & pair & (its_age > 1))
     h.claim(LAST, last == previous, when=links & active)
-    return h

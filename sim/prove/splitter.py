@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Mux, Signal
 
 from hdl.bus.axi import Burst
 from hdl.fabric.splitter import BOUNDARY_BITS, LONGEST_WHOLE, Splitter
@@ -40,6 +40,14 @@ def splitter(plan: Plan) -> Harness:
         h.assume(((box.piece + 1) & box.piece) == 0, environment="a full piece is a power of two of beats")
         held = box.signal("held")
         h.invariant("a full piece", ((held + 1) & held) == 0, when=rest)
+        asked = Signal(plan.piece_bits)
+        with m.If(done == 0):
+            m.d.sync += asked.eq(box.piece)
+        h.invariant("what is a full piece", held == asked, when=rest)
+        full = Mux(rest, asked, box.piece)
+        h.claim("all but the last piece are full", box.piece_length == full, when=~box.final)
+        h.claim("no piece is more than full", box.piece_length <= full,
+                when=(box.burst == Burst.INCR) & ~(box.lock & (box.length < LONGEST_WHOLE)))  # fmt: skip
     h.claim("a piece begins where the one before it ends", box.piece_address == beat, when=rest)
     h.claim("the first piece begins where the burst does", box.piece_address == box.address, when=done == 0)
     h.claim("the first piece is told", box.first == (done == 0))

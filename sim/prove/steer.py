@@ -92,4 +92,8 @@ def steer(plan: Plan, port: Initiator) -> Harness:
     h.claim("what went somewhere is not denied", ~box.denied, when=ended & ~nowhere)
     stuck = tracked & (ahead == 0) & box.parts["beats"].component.o.valid & ((came.target & ~box.beat_ready) == 0)
     h.claim("a beat that has room goes", moves, when=stuck)
+    beats = box.parts["beats"]
+    stands = beats.word(m, "entries", beats.component.read_at)
+    as_it_came = (box.beat.data == stands.data) & (box.beat.strobe == stands.strb)
+    h.claim("a beat goes as it came", as_it_came, when=beats.signal("stored") & moves & ~box.isolate)
     return h

@@ -39,6 +39,12 @@ def time_slots(plan: Plan, target: Target) -> Harness:
         m.d.sync += [known.eq(1), written_owned.eq(box.slot_owned), written_slice.eq(box.slot_slice)]
     held = box.word(m, "table", slot)
     h.invariant("the table", (held.owned == written_owned) & (held.slice == written_slice), when=known)
+    cycle, counted = Signal(len(turn.elapsed)), Signal.like(number)
+    m.d.sync += cycle.eq(cycle + 1)
+    h.invariant("each takes as many cycles", turn.elapsed == cycle)
+    with m.If(turn.elapsed == SLOT_CYCLES - 1):
+        m.d.sync += counted.eq(counted + 1)
+    h.invariant("which slot it is", number == counted)
     begins, was_known, then_owned, then_slice = Signal(), Signal(), Signal(), Signal(plan.slice_bits)
     m.d.sync += [
         begins.eq((number + 1)[: len(number)] == slot),

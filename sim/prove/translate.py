@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Mux, Signal, Value
 from amaranth.lib import data
 
 from hdl.fabric.id_order import order_layout
@@ -10,8 +10,9 @@ from hdl.fabric.translate import PLACES, Translate, request_layout
 from hdl.plan.plan import Initiator, Plan
 
 from .harness import Harness
-from .id_order import NEXT
+from .id_order import BEHIND, NEXT, UNBLOCKED
 from .ring import position
+from .white_box import WhiteBox
 
 
 def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
@@ -60,6 +61,9 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     goes_to = arriving.order.destination
     targets = len(plan.targets)
     h.claim("who has no slice is denied", ~goes_to[:targets].any() & goes_to[-1], when=box.enters & ~owned)
+    entry = lookup.component.entry
+    leads = (goes_to[:targets] == entry.target) & (goes_to[-1] == entry.nowhere)
+    h.claim("what is in order goes where its window leads", leads, when=box.enters & lookup.component.accepted)
     h.claim("what is no legal burst inside the window is denied", ~goes_to[:targets].any() & goes_to[-1],
             when=box.enters & ~lookup.component.accepted)  # fmt: skip
     h.invariant("it is inside", ahead < inside, when=tracked)
@@ -82,8 +86,7 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     told_next = Signal(order_layout(plan))
     component = order.component
     m.d.sync += told_next.eq(Mux(component.moves, component.coming.as_value(), component.head.as_value()))
-    same = Cat(component.head[name] == told_next[name] for name in ("id", "sequence")).all()
-    h.claim(NEXT, same, when=component.valid)
+    h.claim(NEXT, component.head.as_value() == told_next.as_value(), when=component.valid)
     shown = tracked & (ahead == 0)
     h.claim("it is shown as it came", box.head.as_value() == came.as_value(), when=shown)
     h.claim("it asks for as many beats as it came with", box.asking.length == came.request.len, when=shown)
@@ -100,4 +103,51 @@ def translate(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     numbered = (note.sequence == asked.order.sequence) & (note.context == told_context)
     named = (note.id == asked.request.id) & (note.length == asked.request.len)
     h.claim("it is noted under its number", numbered & named, when=told)
+    walked = Signal()
+    m.d.sync += walked.eq(component.walks)
+    h.invariant("it is noted whether it did without its turn", note.walks == walked, when=told)
+    _goes_on(h, box, inside)
+    if not port.has_reset:
+        _drained(h, box, owned)
     return h
+
+
+def _goes_on(h: Harness, box: WhiteBox, inside: Signal) -> None:
+    """What comes is looked up, enters and asks as soon as it may, and not before."""
+    m, component = h.m, box.component
+    plan, port = component.plan, component.initiator
+    lookup, order = box.parts["lookup"].component, box.parts["order"].component
+    fields = box.parts["lookup"].parts["fields"].component
+    comes = Cat(fields.i.valid, fields.i.ready, fields.i.payload.arriving)
+    h.invariant("what comes is looked up", comes == Cat(box.i.valid, box.i.ready, box.i.payload))
+    room = (inside < PLACES - 1) & order.room
+    h.claim("what has its answer enters when there is room", box.enters, when=lookup.valid & room & ~box.clear)
+    asks, previous = box.ask.any(), order.head.previous[:-1]
+    blocked, could = Signal(), Signal()
+    m.d.sync += [blocked.eq(order.blocked_next), could.eq(box.eligible0 if len(port.contexts) == 1 else 1)]
+    h.claim(BEHIND, order.free | ((box.ask & ~previous) == 0), when=asks)
+    if component.write and plan.ordering != "stall":
+        h.invariant("a write may go anywhere", order.free, when=box.valid)
+    elif plan.ordering != "stall":
+        h.claim(UNBLOCKED, ~blocked, when=asks)
+    nowhere = order.head.destination[-1] & (order.free | order.head.previous[-1])
+    h.claim("what leads nowhere asks to be denied in its turn", box.deny == nowhere, when=box.valid)
+    if not plan.slice_outstanding:
+        target = order.head.destination[:-1]
+        anywhere = order.free | ((target & ~previous) == 0)
+        h.claim("what may go asks", asks, when=box.valid & target.any() & ~blocked & could & anywhere)
+
+
+def _drained(h: Harness, box: WhiteBox, owned: Value) -> None:
+    """A hand-over is told when nothing of a context, any one, is outstanding."""
+    component = box.component
+    context = h.constant(component.plan.user_bits, "drains", below=len(component.initiator.contexts))
+    outstanding = Signal(range(component.plan.outstanding + 1))
+    up = box.enters & owned & (box.entering_context == context)
+    down = box.done & box.done_owned & (box.done_context == context)
+    h.m.d.sync += outstanding.eq(outstanding + up - down)
+    counts = Array(box.signal(f"context{n}_outstanding") for n in range(len(component.initiator.contexts)))
+    h.invariant("how many are outstanding", counts[context] == outstanding)
+    drained = box.drained.bit_select(context, 1)
+    h.claim("a context has drained when none of its requests is outstanding", drained == (outstanding == 0),
+            when=box.enters | box.done)  # fmt: skip

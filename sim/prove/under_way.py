@@ -55,4 +55,6 @@ def under_way(plan: Plan, target: Target) -> Harness:
     h.invariant("noted", noted == born, when=there)
     h.claim(TABLE, table == now, when=ends)
     h.claim("what is not answered is seen", box.behind, when=there & (born != box.epoch))
+    older = [count + (there & (born == epoch)) for epoch, count in enumerate(others)]
+    h.claim("when all is answered, nothing is seen", ~box.behind, when=Mux(box.epoch, older[0], older[1]) == 0)
     return h

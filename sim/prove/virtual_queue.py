@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Const, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Mux, Signal
 
 from hdl.bus.queue import following
 from hdl.fabric.virtual_queue import VirtualQueue
@@ -10,6 +10,7 @@ from hdl.plan.plan import Plan
 
 from .harness import Harness
 from .ring import filled, position
+from .white_box import WhiteBox
 
 A_SLOT = "a request enters only with a slot"
 ROOM = "a beat goes only where there is room"
@@ -75,4 +76,29 @@ def writes(plan: Plan) -> Harness:
     h.claim("a write is shown once its data is here", box.o_valid, when=(waiting != no_data))
     h.claim("a write that is shown is there", requests.component.o.valid, when=box.o_valid)
     h.claim("its data follows without a pause", box.o_beat_valid, when=is_open)
+    taken = box.o_beat_valid & (box.o_ready | box.o_beat_ready)
+    h.invariant("what is taken is gone", (take == taken) & (requests.signal("pop") == grant))
+    _as_it_came(h, box)
     return h
+
+
+def _as_it_came(h: Harness, box: WhiteBox) -> None:
+    """What stands in the queues is what came, and what is shown stands there; some of it by wires alone."""
+    requests, beats = box.parts["requests"], box.parts["beats"]
+    into = requests.component.i.payload
+    h.invariant("a request is kept as it came", Cat(into.asking, into.rest, into["class"]) ==
+                Cat(box.i_asking, box.i_rest, box.i_class), when=box.i_valid)  # fmt: skip
+    h.invariant("so is a beat", beats.component.i.payload == box.i_beat, when=box.i_beat_valid)
+    request, beat = (queue.word(h.m, "entries", queue.component.read_at) for queue in (requests, beats))
+    shown = Cat(box.o_asking, box.o_class) == Cat(request.asking, request["class"])
+    h.invariant("the oldest request is shown", shown, when=requests.signal("stored"))
+    h.invariant("whether the oldest beat is the last is shown", box.o_last == beat.last, when=box.o_beat_valid)
+    rest, data, was_request, was_beat = Signal.like(box.i_rest), Signal.like(box.i_beat), Signal(), Signal()
+    h.m.d.sync += [
+        rest.eq(request.rest),
+        data.eq(beat),
+        was_request.eq(requests.signal("stored")),
+        was_beat.eq(beats.signal("stored")),
+    ]
+    h.claim("what else it has is shown in the next cycle", box.o_rest == rest, when=was_request)
+    h.claim("the data of the oldest beat is shown in the next cycle", box.o_beat == data, when=was_beat)

@@ -57,6 +57,10 @@ class WhiteBox:
         """A member of the component."""
         return getattr(self.component, name)
 
+    def drives(self, value: Any) -> bool:
+        """Whether the component drives it, all or a part."""
+        return any(signal in self.module._driving for signal in Value.cast(value)._rhs_signals())
+
     def signal(self, name: str) -> Signal:
         """The signal of this name that the component drives itself.
 

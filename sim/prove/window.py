@@ -21,6 +21,7 @@ def window_fill(plan: Plan) -> Harness:
     count = len(plan.targets)
     ends = {target.index: target.granules for target in plan.targets}
     h.invariant("one target", Cat(select == value for value in (0, *(1 << n for n in range(count)))).any())
+    h.invariant("an end", Cat(end == granules for granules in {0, *ends.values()}).any())
     for n, granules in ends.items():
         h.invariant("its end", end == granules, when=select[n])
         h.claim("an entry leads to a granule that its target has", entry.granule < granules,

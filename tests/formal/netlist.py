@@ -1,7 +1,7 @@
 """Faults that Yosys plants in the netlist of a block: a wire stuck, inverted, or crossed with another.
 
-`python -m tests.formal.netlist` prints how many of them the proofs of each block find, and which they do not: what is
-not found is no fault, or nobody claims it.
+`python -m tests.formal.netlist` prints how many of them the proofs of each block find, how many change nothing, and
+which are neither: of these nobody claims what they change.
 """
 
 import re
@@ -16,15 +16,19 @@ from tempfile import TemporaryDirectory
 from hdl.control.register_store import RegisterStore
 from hdl.fabric.gate import Gate
 from hdl.fabric.return_queue import ReturnQueue
+from hdl.fabric.slots import Slots
 from hdl.plan import plan_card
 from hdl.plan.blocks import register_map
-from sim.prove import gate, gate_data, register_port, return_queue
+from hdl.plan.plan import Plan
+from sim.prove import gate, gate_data, pick, register_port, return_queue, slots
 from sim.prove.card import proofs
 from sim.prove.harness import Harness
 from sim.prove.prover import Proof, holds, job, tool_folder
 
+from .equivalence import changes_nothing
+
 ROOT = Path(__file__).parents[2]
-PLAN = plan_card(ROOT / "boards" / "mini" / "card.yaml")
+PLAN, STRICT = (plan_card(ROOT / "boards" / name / "card.yaml") for name in ("mini", "quad"))
 NUMBER, SEED = 8, 1
 """Faults in each block, and where Yosys begins to choose them."""
 
@@ -55,33 +59,66 @@ def _register_store() -> Harness:
     return h
 
 
-PROOFS = {proof.name: proof.build for proof in proofs(PLAN)}
+def _slots() -> Harness:
+    h = Harness()
+    box = h.place(Slots(STRICT))
+    slots.follow_slot(h.part("a slot"), box, STRICT)
+    slots.follow_id(h.part("an ID"), box, STRICT)
+    return h
+
+
+def _pick() -> Harness:
+    h = Harness()
+    box = pick.place(h, STRICT)
+    pick.follow(h.part("what"), box, STRICT)
+    pick.follow_rounds(h.part("how soon"), box, STRICT)
+    return h
+
+
+def _built(plan: Plan, *names: str) -> dict[str, Callable[[], Harness]]:
+    found = {proof.name: proof.build for proof in proofs(plan)}
+    return {name: found[name] for name in names}
+
+
 BLOCKS: dict[str, Callable[[], Harness]] = {
     "write gate of bank": _write_gate,
     "return queue, reads": _return_queue,
     "register store": _register_store,
-    **{
-        name: PROOFS[name]
-        for name in (
-            "read gate of bank",
-            "window fill",
-            "look-up of host, reads",
-            "translation of host, writes",
-            "tenure of 2 contexts",
-            "queue of 16, always room, fall through",
-            "queues of 2 contexts, reads",
-            "data of 2 contexts",
-            "order of IDs, reads",
-            "delivery, reads",
-            "delivery, writes",
-            "arbiter of 3 with scrubber",
-            "epochs",
-            "barrier",
-            "rekey of bank",
-            "hand-over of host",
-            "hand-over of core",
-        )
-    },
+    **_built(
+        PLAN,
+        "read gate of bank",
+        "window fill",
+        "look-up of host, reads",
+        "translation of host, writes",
+        "tenure of 2 contexts",
+        "queue of 16, always room, fall through",
+        "queues of 2 contexts, reads",
+        "data of 2 contexts",
+        "order of IDs, reads",
+        "delivery, reads",
+        "delivery, writes",
+        "arbiter of 3 with scrubber",
+        "epochs",
+        "barrier",
+        "rekey of bank",
+        "hand-over of host",
+        "hand-over of core",
+    ),
+    # With strict isolation.
+    "slots": _slots,
+    "choice of an answer": _pick,
+    **_built(
+        STRICT,
+        "splitter",
+        "data from host0",
+        "virtual queue",
+        "delivery from slots, reads",
+        "delivery from slots, writes",
+        "requests under way to bank0",
+        "what bank0 owes",
+        "cut-off of bank0",
+        "table of time slots of bank0",
+    ),
 }
 
 
@@ -106,42 +143,68 @@ class Netlist:
 
     def __init__(self, name: str, folder: Path, tools: Path, number: int = NUMBER) -> None:
         self.folder, self.tools = folder.resolve(), tools
-        self.job = job(Proof(name, "", "", BLOCKS[name]))
+        harness = BLOCKS[name]()
+        self.job = job(Proof(name, "", "", lambda: harness))
         self.folder.mkdir(parents=True)
-        (self.folder / "design.il").write_text(self.job.design)
+        (self.folder / "design.il").write_text(harness.rtlil(outputs=True))
         prepare = "read_rtlil design.il; hierarchy -top top; proc -norom; opt_expr; opt_clean"
-        # Of some more than are wanted, since some concern the clock. What a memory holds at first is no logic.
+        # What a memory holds at first is no logic. Of more than are wanted: some concern the clock, what only a proof
+        # looks at, or a wire to one of the block's parts, which are blocks of their own.
         logic = "=top.dut =top.dut/t:$meminit* %d"
-        self._yosys(f"{prepare}; mutate -list {2 * number} -seed {SEED} -o list {logic}; write_rtlil netlist.il")
+        self._yosys(f"{prepare}; mutate -list {6 * number} -seed {SEED} -o list {logic}; write_rtlil netlist.il")
         lines = (self.folder / "list").read_text().splitlines()
-        self.faults = [Fault(line) for line in lines if " -port CLK " not in line][:number]
+        own = (line for line in lines if " -cell $" in line and not re.search(r" -port CLK |/sim/prove/", line))
+        self.faults = [Fault(line) for line in own][:number]
 
     def _yosys(self, script: str) -> None:
         command = [str(self.tools / "yosys"), "-q", "-p", script]
         subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
 
-    def proved(self, number: int) -> bool:
-        """Whether all proofs of the block hold with this fault."""
+    def found(self, number: int) -> bool:
+        """Whether a proof of the block fails with this fault."""
         place = self.folder / f"fault{number}"
         place.mkdir()
         self._yosys(f"read_rtlil netlist.il; {self.faults[number].command}; write_rtlil {place.name}/design.il")
-        return holds(self.job, place, self.tools)
+        return not holds(self.job, place, self.tools)
+
+    def changes_nothing(self, number: int) -> bool:
+        """Whether the block does with this fault what it does without."""
+        place = self.folder / f"fault{number}"
+        place.mkdir(exist_ok=True)
+        return changes_nothing(self.folder / "netlist.il", self.faults[number].command, place, self.tools)
 
 
-def survivors(name: str, folder: Path, number: int = NUMBER, workers: int = 1) -> tuple[int, list[str]]:
-    """How many faults were planted in a block, and the places of those that no proof of it finds."""
+@dataclass
+class Outcome:
+    """What became of the faults in a block: the places of those that a proof finds, that are none, and of the rest."""
+
+    found: list[str]
+    none: list[str]
+    left: list[str]
+
+
+def outcome(name: str, folder: Path, number: int = NUMBER, workers: int = 1) -> Outcome:
+    """Plant faults in a block, one at a time."""
     netlist = Netlist(name, folder / "netlist", tool_folder(folder / "tools"), number)
+    result = Outcome([], [], [])
+
+    def judge(fault: int) -> list[str]:
+        if netlist.found(fault):
+            return result.found
+        return result.none if netlist.changes_nothing(fault) else result.left
+
     with ThreadPoolExecutor(workers) as pool:
-        proved = list(pool.map(netlist.proved, range(len(netlist.faults))))
-    return len(proved), [fault.place for fault, held in zip(netlist.faults, proved, strict=True) if held]
+        for fault, kind in zip(netlist.faults, pool.map(judge, range(len(netlist.faults))), strict=True):
+            kind.append(fault.place)
+    return result
 
 
 def main(names: list[str]) -> None:
-    print("| block | faults | found | not found |\n|---|---|---|---|")
+    print("| block | found | change nothing | left |\n|---|---|---|---|")
     for name in names or BLOCKS:
         with TemporaryDirectory() as folder:
-            planted, left = survivors(name, Path(folder), workers=2)
-        print(f"| {name} | {planted} | {planted - len(left)} | {', '.join(left)} |", flush=True)
+            of = outcome(name, Path(folder), workers=2)
+        print(f"| {name} | {len(of.found)} | {len(of.none)} | {', '.join(of.left)} |", flush=True)
 
 
 if __name__ == "__main__":
