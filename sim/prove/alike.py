@@ -34,8 +34,9 @@ EPOCHS = ("epoch", "decided_epoch", "behind")
 ALWAYS = Const(1)
 
 
-Differs = Callable[[str], Value | None]
-"""When an input or output is not the same for both; None for always."""
+Path = tuple[str, ...]
+Differs = Callable[[Path], Value | None]
+"""When an input or output is not the same for both; None for never."""
 
 
 def ingress(plan: Plan, port: Initiator, *, write: bool) -> Harness:
@@ -46,7 +47,8 @@ def ingress(plan: Plan, port: Initiator, *, write: bool) -> Harness:
     settings: dict[str, bool] = {"write": write} if plan.strict else {}
     fills = h.any(1, "fills")
 
-    def differs(name: str) -> Value | None:
+    def differs(path: Path) -> Value | None:
+        name = path[0]
         if name.startswith(("lane", "return")):
             return ~own[int(name.removeprefix("lane").removeprefix("return"))]
         return ~fills if name.startswith("fill_") else None
@@ -73,7 +75,8 @@ def egress(plan: Plan, target: Target, *, write: bool) -> Harness:
     ports = len(target.initiators)
     own = h.constant(ports, "own_ports")
 
-    def differs(name: str) -> Value | None:
+    def differs(path: Path) -> Value | None:
+        name = path[0]
         if name == "epoch" or name.startswith("rights_"):
             return Const(1)
         stem = name.rstrip("0123456789")
@@ -135,7 +138,7 @@ def pair(h: Harness, make: Callable[[], Any], differs: Differs) -> tuple[WhiteBo
         name = "_".join(map(str, path))
         width = len(Value.cast(value))
         shared = h.any(width, name)
-        apart = differs(str(path[0]))
+        apart = differs(tuple(map(str, path)))
         for label, end in (("one", value), ("other", twin)):
             mine = shared if apart is None else Mux(apart, h.any(width, f"{label}_{name}"), shared)
             h.m.d.comb += Value.cast(end).eq(mine)
@@ -156,10 +159,10 @@ def same_state(
     but = frozenset(but)
     number = re.fullmatch(r"return_(\d+)", place)
     if number:
-        when = own[int(number[1])]
+        when = when & own[int(number[1])]
     for mine, twin in zip(one.registers(), other.registers(), strict=True):
         pair = re.fullmatch(r"(?:known_lower|was_lower|goes_first)_(\d+)_(\d+)", mine.name)
-        ours = own[int(pair[1])] & own[int(pair[2])] if pair else when
+        ours = when & own[int(pair[1])] & own[int(pair[2])] if pair else when
         if mine.name not in but:
             h.invariant(f"{type(one.component).__name__}: {mine.name}", ~ours | (mine == twin))
     for name, memory in one.memories.items():
@@ -195,6 +198,6 @@ def _same_outputs(h: Harness, one: WhiteBox, other: WhiteBox, differs: Differs, 
     outputs = [list(box.component.signature.flatten(box.component)) for box in (one, other)]
     for (path, member, value), (_, _, twin) in zip(*outputs, strict=True):
         if member.flow != In and path[0] not in but:
-            apart = differs(str(path[0]))
+            apart = differs(tuple(map(str, path)))
             same.append((Value.cast(value) == Value.cast(twin)) | (0 if apart is None else apart))
     h.claim("all that it says is the same in both", Cat(same).all())

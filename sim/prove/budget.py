@@ -14,7 +14,7 @@ from hdl.control.slice_counters import addition_layout
 from hdl.control.tally import tally_layout
 from hdl.plan.plan import Plan
 
-from .alike import WRITTEN, pair, same_state
+from .alike import WRITTEN, Path, pair, same_state
 from .harness import Harness
 from .white_box import WhiteBox
 
@@ -33,7 +33,8 @@ def bystander(plan: Plan) -> Harness:
     mine = h.constant(plan.slice_bits, "slice")
     of_it = Cat(own[context.initiator] for context in plan.contexts)
 
-    def differs(name: str) -> Value | None:
+    def differs(path: Path) -> Value | None:
+        name = path[0]
         port, context = re.fullmatch(r"(?:read|write)(\d+)", name), re.fullmatch(r"owner_[a-z]+(\d+)", name)
         if context:
             return ~of_it[int(context[1])]

@@ -18,6 +18,7 @@ from . import (
     arbiter,
     barrier,
     budget,
+    bystander,
     collect,
     context_data,
     context_queues,
@@ -67,7 +68,11 @@ def _whole(plan: Plan) -> list[Proof]:
         return []
     says = "whatever all ports and the register bus do, what a target is offered has the right"
     card, alone = partial(whole.isolation, plan), partial(whole.isolation, plan, alone=True)
-    return [Proof(f"{plan.card} in one piece", "P1", says, card, alone)]
+    same = "whatever others do elsewhere, a bystander that shares no target sees the same at all of its ports"
+    return [
+        Proof(f"{plan.card} in one piece", "P1", says, card, alone),
+        Proof(f"bystander of {plan.card} in one piece", "P3", same, partial(bystander.data_plane, plan), cover_depth=4),
+    ]
 
 
 def _isolation(plan: Plan) -> list[Proof]:

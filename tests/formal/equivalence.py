@@ -52,7 +52,7 @@ def changes_nothing(netlist: Path, fault: str, folder: Path, tools: Path) -> boo
     """
     file = folder / "model.smt2"
     script = SCRIPT.format(netlist=netlist, fault=fault, planted=PLANTED, model=file)
-    command = [tools / "yosys", "-q", "-p", "; ".join(script.splitlines())]
+    command = [str(tools / "yosys"), "-q", "-p", "; ".join(script.splitlines())]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     model = Model(file.read_text())
     alike = model.registers

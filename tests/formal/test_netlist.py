@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from .netlist import BLOCKS, Netlist, outcome, tool_folder
+from sim.prove.prover import tool_folder
+
+from .netlist import BLOCKS, Netlist, outcome
 
 ALL = os.environ.get("FAULTS") == "all"
 
