@@ -72,7 +72,7 @@ def owed(plan: Plan, target: Target, *, alone: bool = False) -> Harness:
     h.invariant("nothing is owed before all are free", ~there, when=clears)
     h.invariant("what stands there is the request", box.signal("stood") == stood)
     stands = box.offers & (box.identity == box.answer_id)
-    h.claim("what still stands in front of the target is not whole", ~box.whole, when=stands)
+    h.invariant("what still stands in front of the target is not whole", ~box.whole, when=stands)
     h.claim("what has left is whole", box.whole, when=box.owes & ~stands)
     h.claim("what is owed is known", box.owes == there, when=box.ready & (box.answer_id == identity))
 
