@@ -104,6 +104,10 @@ def egress(plan: Plan, target: Target, *, write: bool) -> Harness:
     same_state(h, one, other, but, own=Cat(own, 0))
     for box, check in zip((one, other), checks, strict=True):
         _ask_nothing(h, box, check, own, ports)
+        if write:
+            holder = check.signal("holder")
+            h.invariant("one holds the target", (holder & (holder - 1)[: len(holder)]) == 0)
+            h.invariant("and none is granted meanwhile", ~(holder.any() & check.signal("may_grant")))
     _same_outputs(h, one, other, differs, but=(*EPOCHS, "answer", "fault"))
     h.claim("what is noted is the same in both", Value.cast(one.fault) == Value.cast(other.fault), when=one.fault_valid)
     taken = one.answer.ready == other.answer.ready
