@@ -6,6 +6,7 @@ of the AMBA AXI and ACE Protocol Specification, ARM IHI 0022H.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Mux, Signal, Value
@@ -23,6 +24,38 @@ IDENTITIES = 16
 """As many IDs of answers that come in are told apart."""
 
 
+@dataclass(frozen=True)
+class Reads:
+    """Of one ID: how many are outstanding, AxLEN of each, the oldest first, and how many beats of that have come."""
+
+    identity: Value
+    count: Signal
+    lengths: list[Signal]
+    number: Signal
+
+
+@dataclass(frozen=True)
+class Writes:
+    """Those that are not taken whole.
+
+    Members
+    -------
+    known : 1 bit
+        The address that is offered is among them, and not taken.
+    count : how many there are; `named`, AxLEN and ID of each, the oldest first
+    addresses, complete : of how many the address, and all data, was taken
+    number : beats of the one whose data comes next; `early`, AxLEN as the data of each had it
+    """
+
+    known: Signal
+    count: Signal
+    named: list[Signal]
+    addresses: Signal
+    complete: Signal
+    number: Signal
+    early: list[Signal]
+
+
 class Port:
     """One port with what the checker keeps of it.
 
@@ -38,12 +71,19 @@ class Port:
     counts : dict of str to Signal
         For invariants: `reads` outstanding, `writes` that are not taken whole, how many of their `addresses` and `data`
         were, whether the last one is `known` only, and answers that are `due`; with several IDs those of the last.
+    reads : list of Reads
+        By ID.
+    writes : Writes
+    due : list of (ID, Signal)
+        Writes that were taken whole and are not answered.
     """
 
     def __init__(self, h: Harness, bus: Any, name: str) -> None:
         self.h, self.bus, self.name = h, bus, name
         self.members = bus.signature.members
         self.counts: dict[str, Signal] = {}
+        self.reads: list[Reads] = []
+        self.due: list[tuple[Value, Signal]] = []
 
     def _rule(self, channel: str, says: str, holds: Any, when: Any) -> None:
         """Assumed of a channel that comes in, claimed of one that goes out."""
@@ -56,7 +96,12 @@ class Port:
     def _comes_in(self, channel: str) -> bool:
         return self.members[f"{channel}valid"].flow == In
 
-    def _field(self, name: str, otherwise: int = 0) -> Any:
+    @property
+    def id_width(self) -> int:
+        """Bits of its IDs; 0 if it has none."""
+        return len(self.field("arid")) if "arid" in self.members else 0
+
+    def field(self, name: str, otherwise: int = 0) -> Any:
         """A signal of the port; AXI4-Lite has IDs, lengths and last beats in thought only (B1.1)."""
         return getattr(self.bus, name) if name in self.members else Const(otherwise, 8)
 
@@ -109,7 +154,7 @@ class Port:
         self._writes(self._identities("b", "awid"), most)
 
     def _identities(self, channel: str, field: str) -> list[Value]:
-        width = len(self._field(field)) if field in self.members else 0
+        width = len(self.field(field)) if field in self.members else 0
         if not width:
             return [Const(0, 1)]
         if self._comes_in(channel):
@@ -121,7 +166,7 @@ class Port:
         return [self.h.constant(width, f"{self.name}_{field}")]
 
     def _reads(self, identity: Value, most: int) -> None:
-        m, field = self.h.m, self._field
+        m, field = self.h.m, self.field
         enters = self._taken("ar") & (field("arid") == identity)
         here = field("rid") == identity
         count, number = self._signal(range(most + 1), "reads"), self._signal(8, "read_beats")
@@ -130,6 +175,7 @@ class Port:
         lengths = self._queue(enters, field("arlen"), beat & last, count, most)
         with m.If(beat):
             m.d.sync += number.eq(Mux(last, 0, number + 1))
+        self.reads.append(Reads(identity, count, lengths, number))
         offer = self.bus.rvalid & here
         self._rule("r", "it was asked for", count != 0, offer)
         if "arlen" in self.members:
@@ -148,7 +194,7 @@ class Port:
 
     def _writes(self, identities: list[Value], most: int) -> None:
         """Addresses and data come apart, in the same order; data may be first (A3.3)."""
-        m, field, bus = self.h.m, self._field, self.bus
+        m, field, bus = self.h.m, self.field, self.bus
         known, number = self._signal(1, "address_known"), self._signal(8, "write_beats")
         count, addresses, complete = (self._signal(range(most + 1), name) for name in ("writes", "addresses", "data"))
         self.counts |= {"writes": count, "addresses": addresses, "data": complete, "known": known}
@@ -170,6 +216,7 @@ class Port:
         early = [self._signal(8, f"early_{n}") for n in range(most)]
         for n, (here, after) in enumerate(zip(early, [*early[1:], Const(0)], strict=True)):
             m.d.sync += here.eq(Mux(data & last & (complete - whole == n), number, Mux(whole, after, here)))
+        self.writes = Writes(known, count, writes, addresses, complete, number, early)
         if "awlen" in self.members:
             current = Mux(complete < count, Array(writes)[complete], named)[:8]
             there = (complete < count) | (comes & (complete == count))
@@ -178,6 +225,7 @@ class Port:
             self._rule("aw", "it is as long as its data", fits, comes & (complete >= count))
         for identity in identities:
             due = self.counts["due"] = self._signal(range(most + 1), "answers_due")
+            self.due.append((identity, due))
             gone = whole & (writes[0][8:] == identity)
             answer = field("bid") == identity
             self.h.assume(~gone | (due != most), environment=self.few)

@@ -11,17 +11,21 @@ from hdl.bus.queue import Queue
 from hdl.edge.id_queues import IdQueues
 from hdl.edge.id_table import MOST, IdTable
 from hdl.edge.limit import Limit
+from hdl.edge.lite_initiator import LiteInitiator
 from hdl.edge.lite_target import LiteTarget
 from hdl.edge.ports import adapters
 from hdl.plan.plan import Initiator, Plan, Target
 
 from . import axi
+from .axi_pass import passes
 from .harness import Harness
 from .under_way import ASKED
 from .white_box import WhiteBox
 
 CYCLES = 8
 """From a reset: an answer has come back through each adapter, and the next one."""
+PASSES = (Limit, LiteInitiator)
+"""Adapters of which all of AXI is proved for ever: they pass each burst as one."""
 BEATS, OUTSTANDING = 4, 3
 """What requests are restricted to meanwhile, so that some end."""
 
@@ -40,8 +44,15 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
     """One of the adapters of a port, with the checker on both sides: offers stay, for ever."""
     h = Harness()
     box = h.place(stages(plan, port)[number])
-    for name in ("up", "down"):
-        axi.Port(h, getattr(box, name), name).offers_stay()
+    sides = [axi.Port(h, getattr(box, name), name) for name in ("up", "down")]
+    whole = isinstance(box.component, PASSES)
+    for side in sides:
+        side.offers_stay()
+        if whole:
+            side.bursts_are_legal()
+            side.answers_belong(OUTSTANDING)
+    if whole:
+        passes(h, *sides)
     for part in _all(box):
         if isinstance(part.component, Limit):
             for channel in ("ar", "aw"):

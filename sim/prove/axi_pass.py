@@ -1,0 +1,58 @@
+"""P7 of a block that passes each burst as one: what its two ports know of requests and answers is the same."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Mux, Value
+
+from .axi import Port
+from .harness import Harness
+
+
+def passes(h: Harness, up: Port, down: Port) -> None:
+    """Invariants; an address may be held back in between, and IDs that one of the two does not have are 0."""
+    for above in up.reads:
+        for below in down.reads:
+            same = (above.count == below.count) & (above.number == below.number)
+            kept = _alike(above.lengths, below.lengths, below.count)
+            h.invariant("reads of an ID", ~_is(above.identity, below.identity) | (same & kept))
+    for below in down.reads:
+        h.invariant("no reads of other IDs", _is_any(below.identity, up) | (below.count == 0))
+    a, b = up.writes, down.writes
+    held = a.known & ~b.known
+    h.invariant("writes", (a.count == b.count + held) & _alike(a.named, b.named, b.count))
+    h.invariant("addresses that were taken", (a.addresses == b.addresses) & (b.addresses + b.known == b.count))
+    h.invariant("whose data is here", (a.complete == b.complete) & (a.number == b.number))
+    h.invariant("how long it is", _alike(a.early, b.early, b.complete))
+    offered = Cat(up.field("awlen"), up.field("awid"))
+    newest = Array(a.named)[Mux(a.count == 0, 0, a.count - 1)]
+    h.invariant("the one that is offered is the newest", ~a.known | (_cut(newest, offered) & (a.count != 0)))
+    h.invariant("what is known below is known above", ~b.known | a.known)
+    fits = Mux(a.complete == b.count, a.number <= offered[:8], Array(a.early)[b.count] == offered[:8])
+    h.invariant("what is held back is as long as its data", ~held | (a.complete < b.count) | fits)
+    for identity, above in up.due:
+        for other, below in down.due:
+            h.invariant("answers that are due", ~_is(identity, other) | (above == below))
+    for other, below in down.due:
+        h.invariant("no answers of other IDs", _is_any(other, up) | (below == 0))
+
+
+def _is(one: Value, other: Value) -> Value:
+    """Whether two IDs are the same; a port without IDs has 0."""
+    width = max(len(one), len(other))
+    return one[:width] == other[:width]
+
+
+def _is_any(identity: Value, port: Port) -> Value:
+    """Whether an ID is one that a port can have."""
+    return identity < (1 << port.id_width)
+
+
+def _cut(one: Value, other: Value) -> Value:
+    """Whether two words are the same as far as both go."""
+    width = min(len(one), len(other))
+    return one[:width] == other[:width]
+
+
+def _alike(above: list, below: list, count: Value) -> Value:
+    """Whether as many of the first entries are the same."""
+    return Cat((count <= n) | _cut(one, other) for n, (one, other) in enumerate(zip(above, below, strict=True))).all()
