@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Mux, Value
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Const, Mux, Value
 
 from .axi import Port
 from .harness import Harness
 
 
-def passes(h: Harness, up: Port, down: Port) -> None:
-    """Invariants; an address may be held back in between, and IDs that one of the two does not have are 0."""
+def reads_pass(h: Harness, up: Port, down: Port, beats: Sequence[tuple[Value, Any]] = ()) -> None:
+    """Invariants; of answers so many `beats` may stand between the two: whether each is there, and what it is.
+
+    IDs that one of the two does not have are 0.
+    """
     for above in up.reads:
+        done, number, fits = Const(0, 2), above.number, Const(1)
+        for there, beat in beats:
+            mine = there & _is(beat.id, above.identity)
+            last = (above.count > done) & (beat.last == (number == Array(above.lengths)[done]))
+            fits &= ~mine | last
+            number = Mux(mine, Mux(beat.last, 0, number + 1), number)[:8]
+            done = (done + (mine & beat.last))[:2]
+        lengths = [Array(above.lengths)[done + n] for n in range(len(above.lengths))]
         for below in down.reads:
-            same = (above.count == below.count) & (above.number == below.number)
-            kept = _alike(above.lengths, below.lengths, below.count)
-            h.invariant("reads of an ID", ~_is(above.identity, below.identity) | (same & kept))
+            same = (above.count == below.count + done) & (number == below.number)
+            kept = _alike(lengths, below.lengths, below.count)
+            h.invariant("reads of an ID", ~_is(above.identity, below.identity) | (fits & same & kept))
     for below in down.reads:
         h.invariant("no reads of other IDs", _is_any(below.identity, up) | (below.count == 0))
+
+
+def writes_pass(h: Harness, up: Port, down: Port) -> None:
+    """The same; an address may be held back in between."""
     a, b = up.writes, down.writes
     held = a.known & ~b.known
     h.invariant("writes", (a.count == b.count + held) & _alike(a.named, b.named, b.count))
@@ -53,6 +71,6 @@ def _cut(one: Value, other: Value) -> Value:
     return one[:width] == other[:width]
 
 
-def _alike(above: list, below: list, count: Value) -> Value:
+def _alike(above: Sequence[Value], below: Sequence[Value], count: Value) -> Value:
     """Whether as many of the first entries are the same."""
     return Cat((count <= n) | _cut(one, other) for n, (one, other) in enumerate(zip(above, below, strict=True))).all()

@@ -14,13 +14,15 @@ from hdl.edge.limit import Limit
 from hdl.edge.lite_initiator import LiteInitiator
 from hdl.edge.lite_target import LiteTarget
 from hdl.edge.ports import adapters
+from hdl.edge.widen import Widen
 from hdl.plan.plan import Initiator, Plan, Target
 
 from . import axi
-from .axi_pass import passes
+from .axi_pass import reads_pass, writes_pass
 from .harness import Harness
 from .under_way import ASKED
 from .white_box import WhiteBox
+from .widen import widens
 
 CYCLES = 8
 """From a reset: an answer has come back through each adapter, and the next one."""
@@ -45,14 +47,17 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
     h = Harness()
     box = h.place(stages(plan, port)[number])
     sides = [axi.Port(h, getattr(box, name), name) for name in ("up", "down")]
-    whole = isinstance(box.component, PASSES)
+    whole = isinstance(box.component, (*PASSES, Widen))
     for side in sides:
         side.offers_stay()
         if whole:
             side.bursts_are_legal()
             side.answers_belong(OUTSTANDING)
-    if whole:
-        passes(h, *sides)
+    if isinstance(box.component, Widen):
+        widens(h, box, *sides)
+    elif whole:
+        reads_pass(h, *sides)
+        writes_pass(h, *sides)
     for part in _all(box):
         if isinstance(part.component, Limit):
             for channel in ("ar", "aw"):
