@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Mux, Value
 
-from .axi import Port
+from .axi import Port, Reads
 from .harness import Harness
 
 
-def reads_pass(h: Harness, up: Port, down: Port, beats: Sequence[tuple[Value, Any]] = ()) -> None:
-    """Invariants; of answers so many `beats` may stand between the two: whether each is there, and what it is.
-
-    IDs that one of the two does not have are 0.
-    """
-    for above in up.reads:
-        done, number, fits = Const(0, 2), above.number, Const(1)
-        for there, beat in beats:
-            mine = there & _is(beat.id, above.identity)
-            last = (above.count > done) & (beat.last == (number == Array(above.lengths)[done]))
-            fits &= ~mine | last
-            number = Mux(mine, Mux(beat.last, 0, number + 1), number)[:8]
-            done = (done + (mine & beat.last))[:2]
-        lengths = [Array(above.lengths)[done + n] for n in range(len(above.lengths))]
-        for below in down.reads:
-            same = (above.count == below.count + done) & (number == below.number)
-            kept = _alike(lengths, below.lengths, below.count)
-            h.invariant("reads of an ID", ~_is(above.identity, below.identity) | (fits & same & kept))
+def all_reads_pass(h: Harness, up: Port, down: Port, beats: Sequence[tuple[Value, Any]] = ()) -> None:
+    """Invariants; IDs that one of the two does not have are 0. For `beats` see :func:`reads_pass`."""
     for below in down.reads:
+        for above in up.reads:
+            reads_pass(h, above, below, beats, when=_is(above.identity, below.identity))
         h.invariant("no reads of other IDs", _is_any(below.identity, up) | (below.count == 0))
 
 
-def writes_pass(h: Harness, up: Port, down: Port) -> None:
-    """The same; an address may be held back in between."""
+def reads_pass(
+    h: Harness, above: Reads, below: Reads, beats: Sequence[tuple[Value, Any]] = (), *, when: Value
+) -> None:  # fmt: skip
+    """Of one ID; so many `beats` of answers may stand between the two: whether each is there, and what it is."""
+    done, number, fits = Const(0, 2), above.number, Const(1)
+    for there, beat in beats:
+        mine = there & _is(beat.id, above.identity)
+        last = (above.count > done) & (beat.last == (number == Array(above.lengths)[done]))
+        fits &= ~mine | last
+        number = Mux(mine, Mux(beat.last, 0, number + 1), number)[:8]
+        done = (done + (mine & beat.last))[:2]
+    lengths = [Array(above.lengths)[done + n] for n in range(len(above.lengths))]
+    same = (above.count == below.count + done) & (number == below.number)
+    kept = _alike(lengths, below.lengths, below.count)
+    h.invariant("reads of an ID", ~when | (fits & same & kept))
+
+
+def writes_pass(h: Harness, up: Port, down: Port, alike: Callable[[Value, Value], Value] | None = None) -> None:
+    """The same; an address may be held back in between.
+
+    Whether AxLEN and ID of one that both know are `alike`; the same, if that is not said.
+    """
     a, b = up.writes, down.writes
     held = a.known & ~b.known
-    h.invariant("writes", (a.count == b.count + held) & _alike(a.named, b.named, b.count))
+    h.invariant("writes", (a.count == b.count + held) & _alike(a.named, b.named, b.count, alike))
     h.invariant("addresses that were taken", (a.addresses == b.addresses) & (b.addresses + b.known == b.count))
     h.invariant("whose data is here", (a.complete == b.complete) & (a.number == b.number))
     h.invariant("how long it is", _alike(a.early, b.early, b.complete))
@@ -47,6 +53,10 @@ def writes_pass(h: Harness, up: Port, down: Port) -> None:
     h.invariant("what is known below is known above", ~b.known | a.known)
     fits = Mux(a.complete == b.count, a.number <= offered[:8], Array(a.early)[b.count] == offered[:8])
     h.invariant("what is held back is as long as its data", ~held | (a.complete < b.count) | fits)
+
+
+def answers_pass(h: Harness, up: Port, down: Port) -> None:
+    """The same of answers to writes, which nothing holds back."""
     for identity, above in up.due:
         for other, below in down.due:
             h.invariant("answers that are due", ~_is(identity, other) | (above == below))
@@ -71,6 +81,9 @@ def _cut(one: Value, other: Value) -> Value:
     return one[:width] == other[:width]
 
 
-def _alike(above: Sequence[Value], below: Sequence[Value], count: Value) -> Value:
+def _alike(
+    above: Sequence[Value], below: Sequence[Value], count: Value, same: Callable[[Value, Value], Value] | None = None
+) -> Value:
     """Whether as many of the first entries are the same."""
-    return Cat((count <= n) | _cut(one, other) for n, (one, other) in enumerate(zip(above, below, strict=True))).all()
+    pairs = enumerate(zip(above, below, strict=True))
+    return Cat((count <= n) | (same or _cut)(one, other) for n, (one, other) in pairs).all()

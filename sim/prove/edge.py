@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amaranth.hdl import Cat, Const, Signal
 from amaranth.lib import wiring
 
 from hdl.bus.queue import Queue
 from hdl.edge.id_queues import IdQueues
-from hdl.edge.id_table import MOST, IdTable
+from hdl.edge.id_remap import IdRemap
 from hdl.edge.limit import Limit
 from hdl.edge.lite_initiator import LiteInitiator
 from hdl.edge.lite_target import LiteTarget
@@ -18,9 +17,9 @@ from hdl.edge.widen import Widen
 from hdl.plan.plan import Initiator, Plan, Target
 
 from . import axi
-from .axi_pass import reads_pass, writes_pass
+from .axi_pass import all_reads_pass, answers_pass, writes_pass
 from .harness import Harness
-from .under_way import ASKED
+from .remap import remaps
 from .white_box import WhiteBox
 from .widen import widens
 
@@ -47,7 +46,7 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
     h = Harness()
     box = h.place(stages(plan, port)[number])
     sides = [axi.Port(h, getattr(box, name), name) for name in ("up", "down")]
-    whole = isinstance(box.component, (*PASSES, Widen))
+    whole = isinstance(box.component, (*PASSES, IdRemap, Widen))
     for side in sides:
         side.offers_stay()
         if whole:
@@ -55,9 +54,12 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
             side.answers_belong(OUTSTANDING)
     if isinstance(box.component, Widen):
         widens(h, box, *sides)
+    elif isinstance(box.component, IdRemap):
+        remaps(h, box, *sides)
     elif whole:
-        reads_pass(h, *sides)
+        all_reads_pass(h, *sides)
         writes_pass(h, *sides)
+        answers_pass(h, *sides)
     for part in _all(box):
         if isinstance(part.component, Limit):
             for channel in ("ar", "aw"):
@@ -66,8 +68,6 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
             _queue(h, part)
         elif isinstance(part.component, IdQueues):
             _id_queues(h, part)
-        elif isinstance(part.component, IdTable):
-            _id_table(h, part)
     return h
 
 
@@ -101,23 +101,3 @@ def _id_queues(h: Harness, box: WhiteBox) -> None:
     for n in range(1 << box.component.id_width):
         written, taken = box.signal(f"written{n}"), box.signal(f"taken{n}")
         h.invariant("never more than there is room for", (written - taken)[: len(written)] <= depth)
-
-
-def _id_table(h: Harness, box: WhiteBox) -> None:
-    """A short ID is its long one's while requests of it are under way, or stand in front of the target."""
-    m, places = h.m, range(1 << box.component.short_width)
-    chosen, counted = box.signal("chosen"), box.signal("counted")
-    goes = box.valid & box.go & box.taken
-    has_one = Cat((box.signal(f"count{n}") != 0) & (box.signal(f"long{n}") == box.long) for n in places).any()
-    h.invariant("who is counted has a short ID", has_one & box.valid, when=counted)
-    for n in places:
-        count, asked = box.signal(f"count{n}"), Signal(range(MOST + 1))
-        ends = box.done & (box.answer == n)
-        h.assume(~ends | (asked != 0), environment=ASKED)
-        m.d.sync += asked.eq(asked + (goes & chosen[n]) - ends)
-        h.invariant("all are counted", count == asked + (counted & chosen[n]))
-        owner = box.word(m, "owners", Const(n, box.component.short_width))
-        h.invariant("its owner is the one that has it", owner == box.signal(f"long{n}"), when=count != 0)
-        for other in range(n):
-            both = (count != 0) & (box.signal(f"count{other}") != 0)
-            h.invariant("a long ID has one short one", box.signal(f"long{n}") != box.signal(f"long{other}"), when=both)

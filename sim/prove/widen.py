@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Const
 
 from .axi import Port
-from .axi_pass import reads_pass, writes_pass
+from .axi_pass import all_reads_pass, answers_pass, writes_pass
 from .harness import Harness
 from .ring import filled, position
 from .white_box import WhiteBox
@@ -20,13 +20,14 @@ def widens(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
         for part, there, what in ((buffer, "valid", "payload"), (skid, "full", "stored"))
     ]
     h.invariant("one comes after the other", ~beats[1][0] | beats[0][0])
-    reads_pass(h, up, down, beats)
+    all_reads_pass(h, up, down, beats)
     bursts = box.parts["answers"].parts["bursts"]
     for below in down.reads:
         written, taken = (bursts.signal(f"{what}{Const.cast(below.identity).value}") for what in ("written", "taken"))
         h.invariant("reads whose answers are awaited", (written - taken)[: len(written)] == below.count)
 
     writes_pass(h, up, down)
+    answers_pass(h, up, down)
     writes, walk = down.writes, box.parts["data"]
     queue = walk.parts["bursts"]
     depth = queue.component.depth
