@@ -19,6 +19,7 @@ from hdl.plan.plan import Initiator, Plan, Target
 from . import axi
 from .axi_pass import all_reads_pass, answers_pass, writes_pass
 from .harness import Harness
+from .lite_target import gives_ids
 from .remap import remaps
 from .white_box import WhiteBox
 from .widen import widens
@@ -46,16 +47,18 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
     h = Harness()
     box = h.place(stages(plan, port)[number])
     sides = [axi.Port(h, getattr(box, name), name) for name in ("up", "down")]
-    whole = isinstance(box.component, (*PASSES, IdRemap, Widen))
+    whole = isinstance(box.component, (*PASSES, IdRemap, LiteTarget, Widen))
     for side in sides:
         side.offers_stay()
         if whole:
-            side.bursts_are_legal()
+            side.bursts_are_legal(1 if isinstance(box.component, LiteTarget) else 256)
             side.answers_belong(OUTSTANDING)
     if isinstance(box.component, Widen):
         widens(h, box, *sides)
     elif isinstance(box.component, IdRemap):
         remaps(h, box, *sides)
+    elif isinstance(box.component, LiteTarget):
+        gives_ids(h, box, *sides)
     elif whole:
         all_reads_pass(h, *sides)
         writes_pass(h, *sides)
