@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from hdl.edge.narrow import Narrow
 from hdl.fabric import gate as gates
 from hdl.fabric.context_data import AHEAD, ROUTES
 from hdl.fabric.lookup import WAITING
@@ -142,17 +143,23 @@ def _delivery(plan: Plan) -> list[Proof]:
 
 def _edges(plan: Plan) -> list[Proof]:
     """Adapters of the ports that differ."""
-    says = "on both sides an offer stays until it is taken"
-    obeys = f"in the first {edge.CYCLES} cycles it obeys AXI on both sides, if those around do"
+    obeys = "it obeys AXI on both sides, if those around do"
+    stays, first = (
+        "an offer stays until it is taken, whatever those around do",
+        f"in the first {edge.CYCLES} cycles {obeys}",
+    )
     found = []
     for port in plan.ports:
         for n, stage in enumerate(edge.stages(plan, port)):
             name = f"{type(stage).__name__} at {port.name}"
-            build, bounded = (partial(make, plan, port, n) for make in (edge.adapter, edge.adapter_from_reset))
-            found += [
-                Proof(name, "P7", says, build),
-                Proof(f"{name}, from reset", "P7", obeys, bounded, None, edge.CYCLES, edge.CYCLES, bounded=True),
-            ]
+            kinds = (edge.adapter, edge.adapter_obeys, edge.adapter_from_reset)
+            build, whole, bounded = (partial(make, plan, port, n) for make in kinds)
+            found.append(Proof(name, "P7", stays, build))
+            if isinstance(stage, Narrow):
+                of = f"{name}, from reset"
+                found.append(Proof(of, "P7", first, bounded, None, edge.CYCLES, edge.CYCLES, bounded=True))
+            else:
+                found.append(Proof(f"{name}, all of AXI", "P7", obeys, whole))
     return found
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amaranth.hdl import Signal
 from amaranth.lib import wiring
 
 from hdl.bus.queue import Queue
 from hdl.edge.id_queues import IdQueues
 from hdl.edge.id_remap import IdRemap
+from hdl.edge.id_table import MOST, IdTable
 from hdl.edge.limit import Limit
 from hdl.edge.lite_initiator import LiteInitiator
 from hdl.edge.lite_target import LiteTarget
@@ -20,16 +22,15 @@ from . import axi
 from .axi_pass import all_reads_pass, answers_pass, writes_pass
 from .harness import Harness
 from .lite_target import gives_ids
-from .remap import remaps
+from .remap import Table, remaps
+from .under_way import ASKED
 from .white_box import WhiteBox
 from .widen import widens
 
-CYCLES = 8
-"""From a reset: an answer has come back through each adapter, and the next one."""
-PASSES = (Limit, LiteInitiator)
-"""Adapters of which all of AXI is proved for ever: they pass each burst as one."""
-BEATS, OUTSTANDING = 4, 3
-"""What requests are restricted to meanwhile, so that some end."""
+OUTSTANDING = 3
+"""Requests of an ID, and writes in all, that are outstanding at most in these proofs."""
+CYCLES, BEATS = 8, 4
+"""From a reset: an answer has come back through the adapter, and the next one, if bursts are as short."""
 
 
 def stages(plan: Plan, port: Initiator | Target) -> list[wiring.Component]:
@@ -43,26 +44,44 @@ def stages(plan: Plan, port: Initiator | Target) -> list[wiring.Component]:
 
 
 def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
-    """One of the adapters of a port, with the checker on both sides: offers stay, for ever."""
+    """One of the adapters of a port: offers stay on both sides, whatever else those around do wrong."""
+    h = Harness()
+    box = h.place(stages(plan, port)[number])
+    for name in ("up", "down"):
+        axi.Port(h, getattr(box, name), name).offers_stay()
+    _parts(h, box)
+    for part in _all(box):
+        if isinstance(part.component, IdTable):
+            _id_table(h, part)
+    return h
+
+
+def adapter_obeys(plan: Plan, port: Initiator | Target, number: int) -> Harness:
+    """One that does not split bursts, with all that the checker knows, for ever."""
     h = Harness()
     box = h.place(stages(plan, port)[number])
     sides = [axi.Port(h, getattr(box, name), name) for name in ("up", "down")]
-    whole = isinstance(box.component, (*PASSES, IdRemap, LiteTarget, Widen))
     for side in sides:
         side.offers_stay()
-        if whole:
-            side.bursts_are_legal(1 if isinstance(box.component, LiteTarget) else 256)
-            side.answers_belong(OUTSTANDING)
-    if isinstance(box.component, Widen):
-        widens(h, box, *sides)
-    elif isinstance(box.component, IdRemap):
-        remaps(h, box, *sides)
-    elif isinstance(box.component, LiteTarget):
-        gives_ids(h, box, *sides)
-    elif whole:
-        all_reads_pass(h, *sides)
-        writes_pass(h, *sides)
-        answers_pass(h, *sides)
+        side.bursts_are_legal(1 if isinstance(box.component, LiteTarget) else 256)
+        side.answers_belong(OUTSTANDING)
+    match box.component:
+        case Widen():
+            widens(h, box, *sides)
+        case IdRemap():
+            remaps(h, box, *sides)
+        case LiteTarget():
+            gives_ids(h, box, *sides)
+        case Limit() | LiteInitiator():
+            all_reads_pass(h, *sides)
+            writes_pass(h, *sides)
+            answers_pass(h, *sides)
+    _parts(h, box)
+    return h
+
+
+def _parts(h: Harness, box: WhiteBox) -> None:
+    """What is always so of queues and the like in it."""
     for part in _all(box):
         if isinstance(part.component, Limit):
             for channel in ("ar", "aw"):
@@ -71,17 +90,16 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
             _queue(h, part)
         elif isinstance(part.component, IdQueues):
             _id_queues(h, part)
-    return h
 
 
 def adapter_from_reset(plan: Plan, port: Initiator | Target, number: int) -> Harness:
-    """The same with all that the checker knows, for some cycles from a reset."""
+    """One that splits bursts, with all that the checker knows, for some cycles from a reset."""
     h = Harness()
     box = h.place(stages(plan, port)[number])
     for name in ("up", "down"):
         side = axi.Port(h, getattr(box, name), name)
         side.offers_stay()
-        side.bursts_are_legal(1 if isinstance(box.component, LiteTarget) else BEATS)
+        side.bursts_are_legal(BEATS)
         side.answers_belong(OUTSTANDING)
     return h
 
@@ -104,3 +122,14 @@ def _id_queues(h: Harness, box: WhiteBox) -> None:
     for n in range(1 << box.component.id_width):
         written, taken = box.signal(f"written{n}"), box.signal(f"taken{n}")
         h.invariant("never more than there is room for", (written - taken)[: len(written)] <= depth)
+
+
+def _id_table(h: Harness, box: WhiteBox) -> None:
+    """A short ID is its long one's while requests of it are under way, or stand in front of the target."""
+    table = Table(h, box)
+    goes = box.valid & box.go & box.taken
+    for n, count in enumerate(table.counts):
+        asked, ends = Signal(range(MOST + 1)), box.done & (box.answer == n)
+        h.assume(~ends | (asked != 0), environment=ASKED)
+        h.m.d.sync += asked.eq(asked + (goes & box.signal("chosen")[n]) - ends)
+        h.invariant("all are counted", count == asked + table.waits(n))

@@ -12,7 +12,7 @@ from .white_box import WhiteBox
 
 def remaps(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
     """Invariants of :class:`hdl.edge.id_remap.IdRemap`."""
-    reads, writes = (_Table(h, box.parts[name]) for name in ("reads", "writes"))
+    reads, writes = (Table(h, box.parts[name]) for name in ("reads", "writes"))
     for above in up.reads:
         owned = [reads.owner(n, above.identity) for n in range(len(down.reads))]
         for has, below in zip(owned, down.reads, strict=True):
@@ -38,8 +38,14 @@ def remaps(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
         h.invariant("writes are counted", writes.counts[n] == below + sum(of_it, start=Const(0, 1)))
 
 
-class _Table:
-    """An IdTable, and what is always so of it."""
+class Table:
+    """An IdTable, and what is always so of it.
+
+    Members
+    -------
+    counts, longs : list of Signal
+        By short ID: how many requests are under way, and whose it is.
+    """
 
     def __init__(self, h: Harness, box: WhiteBox) -> None:
         places = range(1 << box.component.short_width)

@@ -904,7 +904,7 @@ MUTANTS = (
         "edge/data_walk.py",
         "self.last.eq(number == head.length)",
         "self.last.eq(number + 1 == head.length)",
-        "Widen at tap, from reset",
+        "Widen at tap, all of AXI",
         "W of down: its last beat is told, and no other",
         "odd",
     ),
