@@ -12,7 +12,7 @@ from hdl.fabric.gate import DEPTH, stage_layout
 from hdl.fabric.return_queue import FIRST
 from hdl.plan.plan import Plan
 
-from .alike import EPOCHS, OWN_FILL, OWN_TARGETS, Path, pair, same_state
+from .alike import EPOCHS, OWN_FILL, OWN_TARGETS, UNSEEN, Path, pair, same_state
 from .harness import Harness
 from .ring import filled, position
 from .timed_gate import SAME_RIGHTS
@@ -20,7 +20,6 @@ from .white_box import WhiteBox
 
 PLANES = ("read", "write")
 APART = "what stands at a target of the bystander is the bystander's, and nowhere else is anything of it"
-OWN_PORTS = "who does not own a target's only ports is not answered by it"
 
 
 def data_plane(plan: Plan) -> Harness:
@@ -88,7 +87,7 @@ def _nothing_crosses(h: Harness, box: WhiteBox, label: str, own_ports: Value, ow
     if gate.component.has_scrubber:
         h.assume(~own | ~gate.request_valid[-1], environment="nothing of the target changes its owner")
     answered = Cat(crosses[n] & (box.answer.payload.id == source) for n, source in enumerate(target.initiators))
-    h.assume(~box.answer.valid | ~answered.any(), environment=OWN_PORTS)
+    h.assume(~box.answer.valid | ~answered.any(), environment=UNSEEN)
     silent = Cat(crosses)
     taking = Cat(gate.signals("holder")) if box.component.write else Const(0, len(crosses))
     h.invariant("nobody else holds it", (taking & silent) == 0)
