@@ -60,22 +60,22 @@ def adapter_obeys(plan: Plan, port: Initiator | Target, number: int) -> Harness:
     """One that does not split bursts, with all that the checker knows, for ever."""
     h = Harness()
     box = h.place(stages(plan, port)[number])
-    sides = [axi.Port(h, getattr(box, name), name) for name in ("up", "down")]
-    for side in sides:
+    up, down = (axi.Port(h, getattr(box, name), name) for name in ("up", "down"))
+    for side in (up, down):
         side.offers_stay()
         side.bursts_are_legal(1 if isinstance(box.component, LiteTarget) else 256)
         side.answers_belong(OUTSTANDING)
     match box.component:
         case Widen():
-            widens(h, box, *sides)
+            widens(h, box, up, down)
         case IdRemap():
-            remaps(h, box, *sides)
+            remaps(h, box, up, down)
         case LiteTarget():
-            gives_ids(h, box, *sides)
+            gives_ids(h, box, up, down)
         case Limit() | LiteInitiator():
-            all_reads_pass(h, *sides)
-            writes_pass(h, *sides)
-            answers_pass(h, *sides)
+            all_reads_pass(h, up, down)
+            writes_pass(h, up, down)
+            answers_pass(h, up, down)
     _parts(h, box)
     return h
 
