@@ -68,11 +68,8 @@ class Port:
 
     Members
     -------
-    counts : dict of str to Signal
-        For invariants: `reads` outstanding, `writes` that are not taken whole, how many of their `addresses` and `data`
-        were, whether the last one is `known` only, and answers that are `due`; with several IDs those of the last.
     reads : list of Reads
-        By ID.
+        By ID; these are for invariants, as are the next.
     writes : Writes
     due : list of (ID, Signal)
         Writes that were taken whole and are not answered.
@@ -81,7 +78,6 @@ class Port:
     def __init__(self, h: Harness, bus: Any, name: str) -> None:
         self.h, self.bus, self.name = h, bus, name
         self.members = bus.signature.members
-        self.counts: dict[str, Signal] = {}
         self.reads: list[Reads] = []
         self.due: list[tuple[Value, Signal]] = []
 
@@ -170,7 +166,6 @@ class Port:
         enters = self._taken("ar") & (field("arid") == identity)
         here = field("rid") == identity
         count, number = self._signal(range(most + 1), "reads"), self._signal(8, "read_beats")
-        self.counts["reads"] = count
         last, beat = field("rlast", 1)[0], self._taken("r") & here
         lengths = self._queue(enters, field("arlen"), beat & last, count, most)
         with m.If(beat):
@@ -197,7 +192,6 @@ class Port:
         m, field, bus = self.h.m, self.field, self.bus
         known, number = self._signal(1, "address_known"), self._signal(8, "write_beats")
         count, addresses, complete = (self._signal(range(most + 1), name) for name in ("writes", "addresses", "data"))
-        self.counts |= {"writes": count, "addresses": addresses, "data": complete, "known": known}
         comes = bus.awvalid & ~known
         whole = (addresses != 0) & (complete != 0)  # the oldest has all that it needs
         named = Cat(field("awlen"), field("awid"))
@@ -224,7 +218,7 @@ class Port:
             fits = Mux(complete == count, number <= bus.awlen, Array(early)[count] == bus.awlen)
             self._rule("aw", "it is as long as its data", fits, comes & (complete >= count))
         for identity in identities:
-            due = self.counts["due"] = self._signal(range(most + 1), "answers_due")
+            due = self._signal(range(most + 1), "answers_due")
             self.due.append((identity, due))
             gone = whole & (writes[0][8:] == identity)
             answer = field("bid") == identity

@@ -15,7 +15,7 @@ def all_reads_pass(h: Harness, up: Port, down: Port, beats: Sequence[tuple[Value
     """Invariants; IDs that one of the two does not have are 0. For `beats` see :func:`reads_pass`."""
     for below in down.reads:
         for above in up.reads:
-            reads_pass(h, above, below, beats, when=_is(above.identity, below.identity))
+            reads_pass(h, above, below, beats, when=above.identity == below.identity)
         h.invariant("no reads of other IDs", _is_any(below.identity, up) | (below.count == 0))
 
 
@@ -25,7 +25,7 @@ def reads_pass(
     """Of one ID; so many `beats` of answers may stand between the two: whether each is there, and what it is."""
     done, number, fits = Const(0, 2), above.number, Const(1)
     for there, beat in beats:
-        mine = there & _is(beat.id, above.identity)
+        mine = there & (beat.id == above.identity)
         last = (above.count > done) & (beat.last == (number == Array(above.lengths)[done]))
         fits &= ~mine | last
         number = Mux(mine, Mux(beat.last, 0, number + 1), number)[:8]
@@ -59,15 +59,9 @@ def answers_pass(h: Harness, up: Port, down: Port) -> None:
     """The same of answers to writes, which nothing holds back."""
     for identity, above in up.due:
         for other, below in down.due:
-            h.invariant("answers that are due", ~_is(identity, other) | (above == below))
+            h.invariant("answers that are due", (identity != other) | (above == below))
     for other, below in down.due:
         h.invariant("no answers of other IDs", _is_any(other, up) | (below == 0))
-
-
-def _is(one: Value, other: Value) -> Value:
-    """Whether two IDs are the same; a port without IDs has 0."""
-    width = max(len(one), len(other))
-    return one[:width] == other[:width]
 
 
 def _is_any(identity: Value, port: Port) -> Value:

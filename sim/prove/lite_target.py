@@ -21,7 +21,7 @@ def gives_ids(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
     below = down.reads[0]
     h.invariant("IDs of all reads are kept", filled(box.parts["r_ids"]) == below.count)
     for above in up.reads:
-        h.invariant("reads of an ID", above.count == _count(reads[:most], below.count, above.identity))
+        h.invariant("reads of an ID", above.count == _count(reads, below.count, above.identity))
         for n, length in enumerate(above.lengths):
             h.invariant("they have one beat", (above.count <= n) | (length == 0))
         h.invariant("and none has begun", above.number == 0)
@@ -35,8 +35,7 @@ def gives_ids(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
     for n in range(most):
         for older in range(most + 1):
             there = (due == older) & (a.addresses > n)
-            if older + n < len(writes):
-                h.invariant("whose write it is", ~there | (writes[older + n] == a.named[n][8:]))
+            h.invariant("whose write it is", ~there | (writes[older + n] == a.named[n][8:]))
         h.invariant("each has one beat", (a.count <= n) | (a.named[n][:8] == 0))
         h.invariant("and data of one", (a.complete <= n) | (a.early[n] == 0))
     h.invariant("none is in the middle", a.number == 0)

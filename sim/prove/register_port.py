@@ -33,22 +33,22 @@ def accesses(h: Harness, box: WhiteBox) -> None:
     port = Port(h, bus, "registers")
     port.offers_stay()
     port.answers_belong(MOST)
-    counts, writes = port.counts, box.signal("writes")
+    read, write, (_, due), writes = port.reads[0], port.writes, port.due[0], box.signal("writes")
     address_held, data_held = box.signal("address_held"), box.signal("data_held")
     busy = ~box.state("access", "IDLE") & ~box.state("access", "SWEEP")
     nothing = ~(address_held | data_held | bus.bvalid | bus.rvalid)
     h.invariant("nothing is taken before all registers have their value", nothing, when=box.state("access", "SWEEP"))
     h.invariant("one read at a time", ~bus.rvalid, when=busy & ~writes)
     h.invariant("a write begins when it is whole", address_held & data_held & ~bus.bvalid, when=busy & writes)
-    h.invariant("reads", counts["reads"] == bus.rvalid + (busy & ~writes))
-    h.invariant("addresses", counts["addresses"] + counts["due"] == address_held + bus.bvalid)
-    h.invariant("data", counts["data"] + counts["due"] == data_held + bus.bvalid)
-    h.invariant("writes", counts["writes"] == counts["addresses"] + counts["known"])
+    h.invariant("reads", read.count == bus.rvalid + (busy & ~writes))
+    h.invariant("addresses", write.addresses + due == address_held + bus.bvalid)
+    h.invariant("data", write.complete + due == data_held + bus.bvalid)
+    h.invariant("writes", write.count == write.addresses + write.known)
 
     # Nothing waits but for the sweep, for its other half, or for whoever does not take an answer.
     awake, answered = ~box.state("access", "SWEEP"), bus.bvalid
-    for channel, count in (("aw", counts["addresses"]), ("w", counts["data"])):
-        none = count + counts["due"] == answered
+    for channel, count in (("aw", write.addresses), ("w", write.complete)):
+        none = count + due == answered
         h.claim(f"what {channel.upper()} has is taken if nothing of it waits", getattr(bus, f"{channel}ready"),
                 when=awake & none)  # fmt: skip
     since = Signal(range(ACCESS + 1))
@@ -58,11 +58,11 @@ def accesses(h: Harness, box: WhiteBox) -> None:
         h.invariant("how far it is", since == cycles, when=box.state("access", name))
     h.invariant("a state that is there", Cat(box.state("access", name) for name in progress).any(), when=busy)
     h.claim("an access takes its cycles and no more", since < ACCESS, when=busy)
-    waits = (counts["addresses"] + counts["due"] != answered) & (counts["data"] + counts["due"] != answered)
+    waits = (write.addresses + due != answered) & (write.complete + due != answered)
     begins = Signal()
     h.m.d.sync += begins.eq(awake & ~busy & waits & ~answered)
     h.claim("a write that is whole is begun at once", busy & writes, when=begins)
-    reads = (counts["reads"] == 0) & ~busy & ~(waits & ~answered)
+    reads = (read.count == 0) & ~busy & ~(waits & ~answered)
     h.claim("a read is taken if no access is under way", bus.arready, when=awake & reads)
 
 
