@@ -60,7 +60,7 @@ class AnswerWalk(wiring.Component):
         m.submodules.bursts = bursts = IdQueues(self.info_layout, id_width=self.id_width, depth=self.depth)
         m.submodules.offsets = offsets = Memory(shape=self.offset_bits, depth=1 << self.id_width, init=[])
         write, read = offsets.write_port(), offsets.read_port(domain="comb")
-        middle = Signal(1 << self.id_width)
+        begun = Signal(1 << self.id_width)
         head = bursts.head
         m.d.comb += [
             bursts.push.eq(self.push),
@@ -71,7 +71,7 @@ class AnswerWalk(wiring.Component):
             self.known.eq(bursts.known),
             self.burst.eq(head),
             bursts.pop.eq(self.step & self.last),
-            self.middle.eq(middle.bit_select(self.id, 1)),
+            self.middle.eq(begun.bit_select(self.id, 1)),
             read.addr.eq(self.id),
             self.offset.eq(Mux(self.middle, read.data, head.offset)),
             write.en.eq(self.step),
@@ -81,5 +81,5 @@ class AnswerWalk(wiring.Component):
             ),
         ]
         with m.If(self.step):
-            m.d.sync += middle.bit_select(self.id, 1).eq(~self.last)
+            m.d.sync += begun.bit_select(self.id, 1).eq(~self.last)
         return m

@@ -56,7 +56,8 @@ class IdQueues(wiring.Component):
         # One bit more than the place has, so that full and empty differ.
         written = Array(Signal(bits + 1, name=f"written{n}") for n in range(ids))
         taken = Array(Signal(bits + 1, name=f"taken{n}") for n in range(ids))
-        written_here, taken_here = Signal(bits + 1), Signal(bits + 1)
+        written_here = Signal(bits + 1)
+        taken_here = Signal(bits + 1)
         m.d.comb += [
             written_here.eq(written[self.push_id]),
             taken_here.eq(taken[self.id]),

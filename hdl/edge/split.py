@@ -122,8 +122,12 @@ class Split(wiring.Component):
         o = self.o.payload
         most = 1 if self.single else MOST_BEATS
         started = self.held
-        at, left, runs = Signal(PAGE_BITS), Signal.like(length), Signal.like(more)
-        here, left_now, runs_now = Signal.like(at), Signal.like(left), Signal.like(runs)
+        at = Signal(PAGE_BITS)
+        left = Signal.like(length)
+        runs = Signal.like(more)
+        here = Signal.like(at)
+        left_now = Signal.like(left)
+        runs_now = Signal.like(runs)
         ends_run = Signal()
         lock = Signal()
         m.d.comb += [

@@ -169,7 +169,8 @@ class Gate(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, count = self.plan, len(self.sources)
-        self.timed, self.may_start = Signal(), Signal()
+        self.timed = Signal()
+        self.may_start = Signal()
         m.submodules.arbiter = arbiter = Arbiter(count, plan.classes, classless=int(self.has_scrubber))
         may_grant = Signal()
         grant = Signal(count)

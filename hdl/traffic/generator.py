@@ -152,7 +152,8 @@ class TrafficGenerator(wiring.Component):
         era = Signal(NUMBER_BITS, init=1)
         ages = [Signal(NUMBER_BITS, init=1, name=f"age{region}") for region in range(REGIONS)]
         counts = [Signal(8, name=f"count{region}") for region in range(REGIONS)]
-        before, begins = Signal(), Signal()
+        before = Signal()
+        begins = Signal()
         m.d.sync += before.eq(self.reset)
         m.d.comb += begins.eq(self.reset & ~before)
         with m.If(begins):

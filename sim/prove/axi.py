@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
@@ -22,6 +22,23 @@ PAGE_BITS = 12
 OBEYS = "who is attached obeys AXI"
 IDENTITIES = 16
 """As many IDs of answers that come in are told apart."""
+
+
+def allowed(address: Value, length: Value, size: Value, burst: Value, data_width: int) -> Value:
+    """Whether AXI allows a burst on a port of so many bits (A3.4.1)."""
+    below = ((Const(1, 8) << size) - 1)[:7]
+    inside = address[:PAGE_BITS]
+    ends = ((inside >> size) + length + 1) << size
+    wraps = ((inside & below) == 0) & Cat(length == n for n in (1, 3, 7, 15)).any()
+    legal = Mux(burst == Burst.INCR, ends <= 1 << PAGE_BITS, Mux(burst == Burst.WRAP, wraps, length < 16))
+    return legal & (burst != 3) & (size <= exact_log2(data_width // 8))
+
+
+def shift(m: Module, entries: list[Signal], count: Signal, enters: Value, entry: Value, leaves: Value) -> None:
+    """Keep what has entered and not left, `count` of them, the oldest first."""
+    for n, (here, after) in enumerate(zip(entries, [*entries[1:], Const(0)], strict=True)):
+        stays = Mux(leaves, after, here)
+        m.d.sync += here.eq(Mux(enters & (count - leaves == n), entry, stays))
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,8 @@ class Writes:
     count : how many there are; `named`, AxLEN and ID of each, the oldest first
     addresses, complete : of how many the address, and all data, was taken
     number : beats of the one whose data comes next; `early`, AxLEN as the data of each had it
+    comes, whole : 1 bit
+        One more is known in this cycle; the oldest is whole, and is no longer among them in the next.
     """
 
     known: Signal
@@ -54,6 +73,8 @@ class Writes:
     complete: Signal
     number: Signal
     early: list[Signal]
+    comes: Value
+    whole: Value
 
 
 class Port:
@@ -127,13 +148,8 @@ class Port:
             valid, address, length, size, burst = (
                 getattr(self.bus, channel + name) for name in ("valid", "addr", "len", "size", "burst")
             )
-            below = ((Const(1, 8) << size) - 1)[:7]
-            inside = address[:PAGE_BITS]
-            ends = ((inside >> size) + length + 1) << size
-            wraps = ((inside & below) == 0) & Cat(length == n for n in (1, 3, 7, 15)).any()
-            legal = Mux(burst == Burst.INCR, ends <= 1 << PAGE_BITS, Mux(burst == Burst.WRAP, wraps, length < 16))
-            fits = size <= exact_log2(self.bus.signature.data_width // 8)
-            self._rule(channel, "a burst that AXI allows", legal & (burst != 3) & fits, valid)
+            allows = allowed(address, length, size, burst, self.bus.signature.data_width)
+            self._rule(channel, "a burst that AXI allows", allows, valid)
             if self._comes_in(channel) and beats < 256:
                 self.h.assume(~valid | (length < beats), environment=f"a burst has no more than {beats} beats")
 
@@ -182,9 +198,7 @@ class Port:
         self.h.assume(~enters | (count != most), environment=self.few)
         entries = [self._signal(len(entry), f"{count.name}_{n}") for n in range(most)]
         m.d.sync += count.eq(count + enters - leaves)
-        for n, (here, after) in enumerate(zip(entries, [*entries[1:], Const(0)], strict=True)):
-            stays = Mux(leaves, after, here)
-            m.d.sync += here.eq(Mux(enters & (count - leaves == n), entry, stays))
+        shift(m, entries, count, enters, entry, leaves)
         return entries
 
     def _writes(self, identities: list[Value], most: int) -> None:
@@ -210,7 +224,7 @@ class Port:
         early = [self._signal(8, f"early_{n}") for n in range(most)]
         for n, (here, after) in enumerate(zip(early, [*early[1:], Const(0)], strict=True)):
             m.d.sync += here.eq(Mux(data & last & (complete - whole == n), number, Mux(whole, after, here)))
-        self.writes = Writes(known, count, writes, addresses, complete, number, early)
+        self.writes = Writes(known, count, writes, addresses, complete, number, early, comes, whole)
         if "awlen" in self.members:
             current = Mux(complete < count, Array(writes)[complete], named)[:8]
             there = (complete < count) | (comes & (complete == count))

@@ -9,6 +9,7 @@ from amaranth.hdl import Array, Cat, Const, Mux, Value
 
 from .axi import Port, Reads
 from .harness import Harness
+from .white_box import WhiteBox
 
 
 def all_reads_pass(h: Harness, up: Port, down: Port, beats: Sequence[tuple[Value, Any]] = ()) -> None:
@@ -23,6 +24,22 @@ def reads_pass(
     h: Harness, above: Reads, below: Reads, beats: Sequence[tuple[Value, Any]] = (), *, when: Value
 ) -> None:  # fmt: skip
     """Of one ID; so many `beats` of answers may stand between the two: whether each is there, and what it is."""
+    done, number, fits = between(above, beats)
+    lengths = [Array(above.lengths)[done + n] for n in range(len(above.lengths))]
+    same = (above.count == below.count + done) & (number == below.number)
+    kept = _alike(lengths, below.lengths, below.count)
+    h.invariant("reads of an ID", ~when | (fits & same & kept))
+
+
+def between(above: Reads, beats: Sequence[tuple[Value, Any]]) -> tuple[Value, Value, Value]:
+    """Beats of answers that stand in front of a port, as of :func:`reads_pass`.
+
+    Returns
+    -------
+    tuple of Value
+        Reads that are done when all these are taken, beats of the next one that have then come, and whether what is
+        last among these beats is so rightly.
+    """
     done, number, fits = Const(0, 2), above.number, Const(1)
     for there, beat in beats:
         mine = there & (beat.id == above.identity)
@@ -30,10 +47,18 @@ def reads_pass(
         fits &= ~mine | last
         number = Mux(mine, Mux(beat.last, 0, number + 1), number)[:8]
         done = (done + (mine & beat.last))[:2]
-    lengths = [Array(above.lengths)[done + n] for n in range(len(above.lengths))]
-    same = (above.count == below.count + done) & (number == below.number)
-    kept = _alike(lengths, below.lengths, below.count)
-    h.invariant("reads of an ID", ~when | (fits & same & kept))
+    return done, number, fits
+
+
+def buffered(h: Harness, buffer: WhiteBox) -> list[tuple[Value, Any]]:
+    """What stands in a :class:`hdl.bus.buffer.Buffer`, the oldest first: whether it is there, and what it is."""
+    skid, layout = buffer.parts["skid"], buffer.component.shape
+    found = [
+        (part.signal(there), layout(part.signal(what)))
+        for part, there, what in ((buffer, "valid", "payload"), (skid, "full", "stored"))
+    ]
+    h.invariant("one comes after the other", ~found[1][0] | found[0][0])
+    return found
 
 
 def writes_pass(h: Harness, up: Port, down: Port, alike: Callable[[Value, Value], Value] | None = None) -> None:

@@ -14,6 +14,7 @@ from hdl.edge.id_table import MOST, IdTable
 from hdl.edge.limit import Limit
 from hdl.edge.lite_initiator import LiteInitiator
 from hdl.edge.lite_target import LiteTarget
+from hdl.edge.narrow import Narrow
 from hdl.edge.ports import adapters
 from hdl.edge.widen import Widen
 from hdl.plan.plan import Initiator, Plan, Target
@@ -22,6 +23,7 @@ from . import axi
 from .axi_pass import all_reads_pass, answers_pass, writes_pass
 from .harness import Harness
 from .lite_target import gives_ids
+from .narrow import narrows
 from .remap import Table, remaps
 from .under_way import ASKED
 from .white_box import WhiteBox
@@ -29,8 +31,6 @@ from .widen import widens
 
 OUTSTANDING = 3
 """Requests of an ID, and writes in all, that are outstanding at most in these proofs."""
-CYCLES, BEATS = 8, 4
-"""From a reset: an answer has come back through the adapter, and the next one, if bursts are as short."""
 
 
 def stages(plan: Plan, port: Initiator | Target) -> list[wiring.Component]:
@@ -57,7 +57,7 @@ def adapter(plan: Plan, port: Initiator | Target, number: int) -> Harness:
 
 
 def adapter_obeys(plan: Plan, port: Initiator | Target, number: int) -> Harness:
-    """One that does not split bursts, with all that the checker knows, for ever."""
+    """The same with all that the checker knows, if those around obey AXI."""
     h = Harness()
     box = h.place(stages(plan, port)[number])
     up, down = (axi.Port(h, getattr(box, name), name) for name in ("up", "down"))
@@ -72,6 +72,8 @@ def adapter_obeys(plan: Plan, port: Initiator | Target, number: int) -> Harness:
             remaps(h, box, up, down)
         case LiteTarget():
             gives_ids(h, box, up, down)
+        case Narrow():
+            narrows(h, box, up, down)
         case Limit() | LiteInitiator():
             all_reads_pass(h, up, down)
             writes_pass(h, up, down)
@@ -90,18 +92,6 @@ def _parts(h: Harness, box: WhiteBox) -> None:
             _queue(h, part)
         elif isinstance(part.component, IdQueues):
             _id_queues(h, part)
-
-
-def adapter_from_reset(plan: Plan, port: Initiator | Target, number: int) -> Harness:
-    """One that splits bursts, with all that the checker knows, for some cycles from a reset."""
-    h = Harness()
-    box = h.place(stages(plan, port)[number])
-    for name in ("up", "down"):
-        side = axi.Port(h, getattr(box, name), name)
-        side.offers_stay()
-        side.bursts_are_legal(BEATS)
-        side.answers_belong(OUTSTANDING)
-    return h
 
 
 def _all(box: WhiteBox) -> Iterator[WhiteBox]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Const
 
 from .axi import Port
-from .axi_pass import all_reads_pass, answers_pass, writes_pass
+from .axi_pass import all_reads_pass, answers_pass, buffered, writes_pass
 from .harness import Harness
 from .ring import filled, position
 from .white_box import WhiteBox
@@ -13,14 +13,7 @@ from .white_box import WhiteBox
 
 def widens(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
     """Invariants of :class:`hdl.edge.widen.Widen`."""
-    buffer = box.parts["r"]
-    skid, layout = buffer.parts["skid"], buffer.component.shape
-    beats = [
-        (part.signal(there), layout(part.signal(what)))
-        for part, there, what in ((buffer, "valid", "payload"), (skid, "full", "stored"))
-    ]
-    h.invariant("one comes after the other", ~beats[1][0] | beats[0][0])
-    all_reads_pass(h, up, down, beats)
+    all_reads_pass(h, up, down, buffered(h, box.parts["r"]))
     bursts = box.parts["answers"].parts["bursts"]
     for below in down.reads:
         written, taken = (bursts.signal(f"{what}{Const.cast(below.identity).value}") for what in ("written", "taken"))
