@@ -158,8 +158,8 @@ def _reads(h: Harness, box: WhiteBox, up: Port, down: Port, rest: _Rest) -> None
         h.invariant("whether it is in the middle of one", begun[n] == (below.number != 0))
     for above in up.reads:
         identity = above.identity
-        of_it = [Array(each)[identity] for each in zip(*((b.count, b.number, *b.lengths) for b in down.reads))]
-        count, number, *lengths = of_it
+        known = zip(*((below.count, below.number, *below.lengths) for below in down.reads), strict=True)
+        count, number, *lengths = (Array(each)[identity] for each in known)
         taken = Array(queues.signal(f"taken{n}") for n in range(len(down.reads)))[identity]
         done, index, fits = between(above, buffered(h, box.parts["r"]))
         parts = []
@@ -241,7 +241,7 @@ def _writes(h: Harness, box: WhiteBox, up: Port, down: Port, rest: _Rest) -> lis
         if k == 0:
             offset, left = Mux(b.number == 0, offset, walk.signal("at")), (left - b.number)[:9]
         parts.append(_Part(there, entry, offset, left, Array(finals)[which]))
-    done, index, right = _row(parts, a.named, a.count, a.complete, a.number, rest)
+    _, index, right = _row(parts, a.named, a.count, a.complete, a.number, rest)
     h.invariant("parts of writes", right)
     h.invariant("beats of writes", index == Mux(b.known, rest.after, rest.index))
     return finals
