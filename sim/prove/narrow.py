@@ -22,14 +22,11 @@ from .white_box import WhiteBox
 
 def narrows(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
     """Invariants of :class:`hdl.edge.narrow.Narrow`."""
-    for channel in ("ar", "aw"):
-        data_width = box.up.signature.data_width
-        split = _Rest(h, box.parts[f"split_{channel}"], data_width, name=channel)
-        if channel == "ar":
-            _reads(h, box.parts["reads"], up, down, split)
-        else:
-            finals = _writes(h, box, up, down, split)
-            _answers(h, box.parts["responses"], up, down, finals)
+    data_width = box.up.signature.data_width
+    reads, writes = (_Rest(h, box.parts[f"split_{channel}"], data_width, channel) for channel in ("ar", "aw"))
+    _reads(h, box.parts["reads"], up, down, reads)
+    finals = _writes(h, box, up, down, writes)
+    _answers(h, box.parts["responses"], up, down, finals)
 
 
 class _Rest:
