@@ -15,6 +15,7 @@ from .files import build_folder, write_text
 from .generate import generate
 from .plan import Plan, manifest, plan_card, register_map
 from .plan.tables import tables
+from .show_network import network_tables
 
 Format = Literal["json", "rdl", "c", "svd", "md", "html"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -56,11 +57,12 @@ def _tables(plan: Plan) -> Table:
 def check(card: Card) -> None:
     """Check a card description and print what the card would be."""
     path = find_card(card)
-    plan = plan_card(path)
+    plan = plan_card(path, networks=True)
     console = Console(soft_wrap=True, highlight=False)
     window = plan.window_granules * plan.granule
     console.print(f"{plan.card}: {plan.description}" if plan.description else plan.card, markup=False)
-    console.print(f"  {path} is right; manifest {manifest(plan)['hash']}", markup=False)
+    known = "" if plan.network else f"; manifest {manifest(plan)['hash']}"
+    console.print(f"  {path} is right{known}", markup=False)
     for line in (
         f"{plan.topology}, {plan.data_width}-bit data, {plan.address_width}-bit addresses, {plan.id_width}-bit IDs, "
         f"{plan.clock / 1e6:g} MHz",
@@ -72,6 +74,8 @@ def check(card: Card) -> None:
     ):
         console.print(f"  {line}", markup=False)
     console.print(_ports(plan), _tables(plan))
+    if plan.network:
+        console.print(*network_tables(plan, plan.network))
 
 
 @app.command("generate")

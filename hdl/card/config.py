@@ -37,6 +37,15 @@ DataWidth = Annotated[Literal[32, 64, 128, 256, 512], Whole]
 Protocol = Literal["axi4", "axi4lite"]
 
 
+ExpectedLoad = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=1,
+        description="Part of the port's beats that are expected to be used; of a network, ports that say much to each "
+        "other are placed near each other.",
+    ),
+]
 Timeout = Annotated[
     int | None,
     Field(
@@ -55,7 +64,9 @@ class _Model(BaseModel):
 class FabricConfig(_Model):
     """Parameters of the interconnect."""
 
-    topology: Literal["crossbar"] = Field("crossbar", description="Arrangement of the switches.")
+    topology: Literal["crossbar", "ring", "mesh", "torus", "custom"] = Field(
+        "crossbar", description="Arrangement of the switches: one, or a network of routers, which `network` describes."
+    )
     data_width: DataWidth = Field(
         64, description="AXI data width of the fabric and of every port that does not say otherwise, in bits."
     )
@@ -127,6 +138,7 @@ class InitiatorConfig(_Model):
         description="Requests that the port may have outstanding, in each direction, at most the fabric's; as the "
         "fabric's if left out.",
     )
+    expected_load: ExpectedLoad = 1.0
 
 
 class TargetConfig(_Model):
@@ -156,6 +168,7 @@ class TargetConfig(_Model):
         description="AXI ID width of the port. With fewer bits than the fabric needs, IDs are remapped; as the fabric "
         "needs if left out.",
     )
+    expected_load: ExpectedLoad = 1.0
 
 
 class DeviceConfig(_Model):
@@ -173,6 +186,33 @@ class PcieConfig(_Model):
     devices: dict[Name, DeviceConfig] = Field(min_length=1, description="Devices by name.", json_schema_extra=_NAMED)
 
 
+class NetworkConfig(_Model):
+    """The routers of a card whose topology is not `crossbar`, and what is attached where."""
+
+    routers: int | None = Field(None, ge=3, le=64, description="Routers of a ring; they are called r0, r1 and so on.")
+    columns: int | None = Field(
+        None, ge=1, le=64, description="Routers in a row of a mesh or torus; they are called x0y0, x1y0 and so on."
+    )
+    rows: int | None = Field(None, ge=1, le=64, description="Rows of a mesh or torus.")
+    links: dict[Name, list[Name]] | None = Field(
+        None, description="Of a custom network: the routers that each router is linked with. A link goes both ways."
+    )
+    place: dict[Name, Name] | None = Field(
+        None, description="Routers of ports. For ports that are not named, routers are found that keep flows short."
+    )
+    ports_per_router: int | None = Field(
+        None, ge=1, le=16, description="Ports at a router, at most; as few as will do, if left out."
+    )
+    routes: dict[Name, dict[Name, list[Name]]] | None = Field(
+        None,
+        description="Of a custom network: by initiator and target, the routers that requests pass; answers come back "
+        "the same way. Other flows take the shortest way that goes up towards a root first and then only down.",
+    )
+    hop_cycles: Annotated[Literal[1, 2], Whole] = Field(
+        1, description="Cycles from router to router, if nobody is in the way."
+    )
+
+
 class CardConfig(_Model):
     """An offload card."""
 
@@ -186,6 +226,7 @@ class CardConfig(_Model):
         min_length=1, description="Target ports by name.", json_schema_extra=_NAMED
     )
     pcie: PcieConfig | None = Field(None, description="PCIe lanes and devices.")
+    network: NetworkConfig | None = Field(None, description="Routers, unless the topology is `crossbar`.")
     connectivity: dict[Name, list[Name]] | None = Field(
         None, description="Targets that each initiator reaches; an initiator that is not named reaches all."
     )

@@ -43,6 +43,8 @@ def _kind(schema: dict[str, Any]) -> str:
         return _choice(["false", "true"])
     if schema["type"] == "integer":
         return f"whole number from {schema['minimum']} to {schema['maximum']}"
+    if schema["type"] == "number":
+        return f"number above {schema['exclusiveMinimum']}, up to {schema['maximum']:g}"
     return "name" if "pattern" in schema else f"text, up to {schema['maxLength']} characters on one line"
 
 
@@ -67,6 +69,7 @@ def parameter_tables() -> Iterator[str]:
         "Each of `targets`": schema["$defs"]["TargetConfig"],
         "`pcie`": schema["$defs"]["PcieConfig"],
         "Each of `pcie.devices`": schema["$defs"]["DeviceConfig"],
+        "`network`": schema["$defs"]["NetworkConfig"],
     }
     for title, part in parts.items():
         yield from (f"### {title}", "", part["description"], "")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .edge import AS_FABRIC, Edge
+from .network.graph import Network
 
 KEY_NOBODY = 0
 """The key on which no slice ever has a right; every granule has it after reset."""
@@ -141,6 +142,7 @@ class Plan:
     initiators: tuple[Initiator, ...]
     targets: tuple[Target, ...]
     devices: tuple[Device, ...]
+    network: Network | None = None
 
     @cached_property
     def contexts(self) -> tuple[Context, ...]:

@@ -7,6 +7,7 @@ from ..card.loader import load_card
 from ..card.units import format_bytes
 from ..errors import Misfit
 from .edge import AS_FABRIC, initiator_edge, target_edge
+from .network import plan_network
 from .plan import AHEAD, Context, Device, Initiator, Plan, Target, bits_for
 from .words import RESERVED_WORDS
 
@@ -221,11 +222,18 @@ def elaborate(config: CardConfig) -> Plan:
         initiators=_initiators(config, initiators, reach),
         targets=_targets(config, targets, devices, reach),
         devices=_devices(config, devices),
+        network=plan_network(config, initiators, targets, reach),
     )
 
 
-def plan_card(path: Path) -> Plan:
+def plan_card(path: Path, *, networks: bool = False) -> Plan:
     """Read, check and plan the card described in the file at `path`.
+
+    Parameters
+    ----------
+    path : Path
+    networks : bool
+        Whether it may be any that can be planned, or only one that can be generated.
 
     Raises
     ------
@@ -234,6 +242,10 @@ def plan_card(path: Path) -> Plan:
     """
     config, source = load_card(path)
     try:
-        return elaborate(config)
+        plan = elaborate(config)
+        if plan.network and not networks:
+            location = ("fabric", "topology")
+            raise Misfit(location, f"a {plan.topology} can be checked, but not generated yet; only crossbar can be")
     except Misfit as misfit:
         raise source.refusal(misfit.location, str(misfit)) from None
+    return plan
