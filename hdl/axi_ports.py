@@ -12,7 +12,7 @@ from .fabric.egress_strict import StrictEgress
 from .fabric.ingress_read import IngressRead
 from .fabric.ingress_strict import StrictIngress
 from .fabric.ingress_write import IngressWrite
-from .plan.plan import Plan
+from .plan.plan import Initiator, Plan, Target
 
 AnyEgress = Egress | StrictEgress
 AnyRead = IngressRead | StrictIngress
@@ -28,26 +28,25 @@ def flat(name: str, signature: wiring.Signature, *, manager: bool) -> dict[str, 
     }
 
 
+def inner_signature(plan: Plan, port: Initiator | Target) -> axi.Signature:
+    """A port as the data plane has it."""
+    initiator = isinstance(port, Initiator)
+    return axi.Signature(
+        data_width=plan.data_width,
+        address_width=plan.address_width if isinstance(port, Initiator) else port.address_bits,
+        id_width=plan.id_width if initiator else plan.target_id_bits,
+        user_width=plan.user_bits if initiator else plan.slice_bits,
+    )
+
+
+def inner_members(plan: Plan, port: Initiator | Target) -> dict[str, wiring.Member]:
+    """The same as members: the card is the subordinate of its initiators and the manager of its targets."""
+    return flat(port.name, inner_signature(plan, port), manager=isinstance(port, Target))
+
+
 def axi_members(plan: Plan) -> dict[str, wiring.Member]:
-    """All AXI4 ports of a card: the card is the subordinate of its initiators and the manager of its targets."""
-    members: dict[str, wiring.Member] = {}
-    for port in plan.initiators:
-        signature = axi.Signature(
-            data_width=plan.data_width,
-            address_width=plan.address_width,
-            id_width=plan.id_width,
-            user_width=plan.user_bits,
-        )
-        members |= flat(port.name, signature, manager=False)
-    for target in plan.targets:
-        signature = axi.Signature(
-            data_width=plan.data_width,
-            address_width=target.address_bits,
-            id_width=plan.target_id_bits,
-            user_width=plan.slice_bits,
-        )
-        members |= flat(target.name, signature, manager=True)
-    return members
+    """All AXI4 ports of the data plane."""
+    return {name: member for port in plan.ports for name, member in inner_members(plan, port).items()}
 
 
 class _Port:

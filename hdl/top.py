@@ -96,10 +96,10 @@ class Card(wiring.Component):
         self.data_plane = m.submodules.data_plane = DataPlane(plan)
         self.handovers, self.rekeys = [], []
         for port in plan.initiators:
-            self.handovers.append(Handover(plan, port))
+            self.handovers.append(Handover(plan, port.alike))
             m.submodules[f"handover_{port.name}"] = self.handovers[-1]
         for target in plan.targets:
-            self.rekeys.append(Rekey(plan, target))
+            self.rekeys.append(Rekey(plan, target.alike))
             m.submodules[f"rekey_{target.name}"] = self.rekeys[-1]
         isolate = [handover.isolate for handover in self.handovers]
         self.held = connect_edges(m, plan, self, self.data_plane, isolate)

@@ -6,13 +6,13 @@ module that was converted before.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Any
 
 from amaranth.back import rtlil, verilog
-from amaranth.hdl import ClockSignal, DomainRenamer, Fragment, Instance, ResetSignal, Shape, Value
+from amaranth.hdl import ClockSignal, DomainRenamer, Format, Fragment, Instance, ResetSignal, Shape, Signal, Value
 from amaranth.hdl._ast import SignalDict, SignalSet
 from amaranth.hdl._ir import PortDirection
 from amaranth.hdl._mem import MemoryInstance
@@ -86,7 +86,9 @@ class _Units:
             port: (value, PortDirection.Input if member.flow == In else PortDirection.Output)
             for port, member, value in _ports(component)
         }
-        design = _get(component, self).prepare(ports=ports, hierarchy=(name,))
+        fragment = _get(component, self)
+        _name_wires(fragment, ports)
+        design = fragment.prepare(ports=ports, hierarchy=(name,))
         self._note(
             design.fragment, name, SignalSet(signal for value, _ in ports.values() for signal in value._rhs_signals())
         )
@@ -118,7 +120,7 @@ class _Units:
             name = f"{type(component).__name__}_{len(self._names)}"
             self._names[key] = name if self.convert(component, name) else ""
         name = self._names[key]
-        component._MustUse__used = True
+        _is_used(component)
         if not name:
             return _get(component, None)  # nothing but wires
         connections: dict[str, Any] = {"clk": ClockSignal(), "rst": ResetSignal()}
@@ -126,6 +128,29 @@ class _Units:
         for port, member, value in _ports(component):
             arguments.append(("i" if member.flow == In else "o", port, value))
         return Instance(name, *arguments)
+
+
+def _name_wires(fragment: Fragment, ports: Mapping[str, Any]) -> None:
+    """Name what is connected with an instance inside after the instance and its port.
+
+    All instances of a component have the same names for it, which Amaranth would tell apart by numbers that change
+    whenever anything does. Its fields have wires inside the instance; here they would be noise.
+    """
+    own = SignalSet(signal for value, _ in ports.values() for signal in value._rhs_signals())
+    for part, name, *_ in fragment.subfragments:
+        if isinstance(part, Instance) and name is not None:
+            for port, (value, _) in part.ports.items():
+                if isinstance(value, Signal) and value not in own:
+                    value.name = f"{name}_{port}"
+                    value._format = Format("{}", value)
+
+
+def _is_used(component: wiring.Component) -> None:
+    """Keep Amaranth from saying that a component, or one that it holds, was made for nothing."""
+    component._MustUse__used = True
+    for held in vars(component).values():
+        if isinstance(held, wiring.Component):
+            _is_used(held)
 
 
 def _find(fragment: Any, driven: SignalSet, used: SignalSet) -> None:
@@ -172,6 +197,9 @@ def _frozen(value: Any) -> Any:
             for path, member in value.members.flatten()
             if member.is_port
         )
+    if isinstance(value, wiring.Member):
+        what = _frozen(value.signature) if value.is_signature else (repr(value.shape), repr(value.init))
+        return value.flow, value.dimensions, what
     if isinstance(value, dict):
         return tuple((_frozen(key), _frozen(held)) for key, held in value.items())
     if isinstance(value, list | tuple):

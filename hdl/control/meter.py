@@ -299,7 +299,7 @@ class Meter(wiring.Component):
         m.d.sync += [now.eq(now + 1), then.eq(then + 1)]
         result = []
         for initiator in self.plan.initiators:
-            pair = Tally(self.plan, initiator), Tally(self.plan, initiator)
+            pair = Tally(self.plan, initiator.alike), Tally(self.plan, initiator.alike)
             for tally, plane in zip(pair, ("read", "write"), strict=True):
                 m.submodules[f"{plane}_{initiator.name}"] = tally
                 m.d.comb += [

@@ -2,28 +2,13 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, ResetInserter, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..axi_ports import axi_members, flat
-from ..bus import axi
+from ..axi_ports import flat, inner_members, inner_signature
 from ..plan.plan import Initiator, Plan, Target
 from .chain import Chain, initiator_chain, outer_signature, target_chain
-
-
-def _inner_members(plan: Plan, port: Initiator | Target) -> dict[str, wiring.Member]:
-    """The AXI4 signals of the data plane's side of a port, named as there."""
-    return {name: member for name, member in axi_members(plan).items() if name.startswith(f"{port.name}_")}
-
-
-def _inner_signature(plan: Plan, port: Initiator | Target) -> axi.Signature:
-    members = _inner_members(plan, port)
-    widths = {
-        name: Shape.cast(members[f"{port.name}_{signal}"].shape).width
-        for name, signal in (("data", "rdata"), ("address", "araddr"), ("id", "arid"), ("user", "aruser"))
-    }
-    return axi.Signature(**{f"{name}_width": width for name, width in widths.items()})
 
 
 def edge_members(plan: Plan) -> dict[str, wiring.Member]:
@@ -31,16 +16,16 @@ def edge_members(plan: Plan) -> dict[str, wiring.Member]:
     members: dict[str, wiring.Member] = {}
     for port in plan.ports:
         if plan.differs(port):
-            signature = outer_signature(plan.edge(port), _inner_signature(plan, port))
+            signature = outer_signature(plan.edge(port), inner_signature(plan, port))
             members |= flat(port.name, signature, manager=isinstance(port, Target))
         else:
-            members |= _inner_members(plan, port)
+            members |= inner_members(plan, port)
     return members
 
 
 def adapters(plan: Plan, port: Initiator | Target) -> Chain:
     """What stands between a port that differs and the data plane."""
-    edge, inner = plan.edge(port), _inner_signature(plan, port)
+    edge, inner = plan.edge(port), inner_signature(plan, port)
     return target_chain(edge, inner) if isinstance(port, Target) else initiator_chain(edge, inner, plan.outstanding)
 
 
@@ -61,7 +46,7 @@ def connect_edges(
     held: dict[int, Value] = {}
     for port in plan.ports:
         if not plan.differs(port):
-            for name, member in _inner_members(plan, port).items():
+            for name, member in inner_members(plan, port).items():
                 outside, inside = getattr(top, name), getattr(plane, name)
                 m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
         elif isinstance(port, Target):
@@ -80,7 +65,7 @@ def connect_edges(
 
 
 def _connect_outside(m: Module, plan: Plan, port: Initiator | Target, top: wiring.Component, end) -> None:
-    signature = outer_signature(plan.edge(port), _inner_signature(plan, port))
+    signature = outer_signature(plan.edge(port), inner_signature(plan, port))
     for name, member in flat(port.name, signature, manager=isinstance(port, Target)).items():
         outside, inside = getattr(top, name), getattr(end, name.removeprefix(f"{port.name}_"))
         m.d.comb += inside.eq(outside) if member.flow == In else outside.eq(inside)
@@ -88,7 +73,7 @@ def _connect_outside(m: Module, plan: Plan, port: Initiator | Target, top: wirin
 
 def _connect_inside(m: Module, plan: Plan, port: Initiator | Target, plane: wiring.Component, end) -> None:
     """By way of wires with names, for whoever wants to watch the data plane's side."""
-    for name, member in _inner_members(plan, port).items():
+    for name, member in inner_members(plan, port).items():
         field = name.removeprefix(f"{port.name}_")
         wire = Signal(member.shape, name=inside_name(port.name, field))
         inside, outside = getattr(plane, name), getattr(end, field)

@@ -97,12 +97,12 @@ class DataPlane(wiring.Component):
         plan = self.plan
         reads: list[AnyRead] = []
         writes: list[AnyWrite] = []
-        for port in plan.initiators:
+        for port in (port.alike for port in plan.initiators):
             reads.append(StrictIngress(plan, port, write=False) if plan.strict else IngressRead(plan, port))
             writes.append(StrictIngress(plan, port, write=True) if plan.strict else IngressWrite(plan, port))
         kind = StrictEgress if plan.strict else Egress
-        egress_reads = [kind(plan, target, write=False) for target in plan.targets]
-        egress_writes = [kind(plan, target, write=True) for target in plan.targets]
+        egress_reads = [kind(plan, target.alike, write=False) for target in plan.targets]
+        egress_writes = [kind(plan, target.alike, write=True) for target in plan.targets]
         for port, read, write in zip(plan.initiators, reads, writes, strict=True):
             m.submodules[f"ingress_read_{port.name}"] = read
             m.submodules[f"ingress_write_{port.name}"] = write
@@ -116,7 +116,7 @@ class DataPlane(wiring.Component):
             if target.timeout:
                 self._connect_cutoff(m, target, egress_read, egress_write)
             if target.time_slots:
-                m.submodules[f"slots_{target.name}"] = slots = TimeSlots(plan, target)
+                m.submodules[f"slots_{target.name}"] = slots = TimeSlots(plan, target.alike)
                 control = getattr(self, target.name)
                 for name in slot_members(plan, target):
                     m.d.comb += getattr(slots, name).eq(getattr(control, name))
@@ -185,7 +185,7 @@ class DataPlane(wiring.Component):
 
     def _connect_cutoff(self, m: Module, target: Target, read: AnyEgress, write: AnyEgress) -> None:
         control = getattr(self, target.name)
-        m.submodules[f"cutoff_{target.name}"] = cutoff = Cutoff(target)
+        m.submodules[f"cutoff_{target.name}"] = cutoff = Cutoff(target.alike)
         m.d.comb += [
             read.cut.eq(cutoff.cut),
             write.cut.eq(cutoff.cut),

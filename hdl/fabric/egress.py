@@ -37,7 +37,6 @@ class Egress(wiring.Component):
     def __init__(self, plan: Plan, target: Target, *, write: bool) -> None:
         self.plan, self.target, self.write = plan, target, write
         self.gate = Gate(plan, target, write=write)
-        self.queues = [ReturnQueue(plan, write=write) for _ in target.initiators]
         inner = {"o", "source", "answered", "behind"} | {
             name for name in self.gate.signature.members if name.startswith(("stands", "decided"))
         }
@@ -49,8 +48,8 @@ class Egress(wiring.Component):
                 "address": Out(stream.Signature(layouts.request(plan))),
                 "identity": Out(plan.target_id_bits),
                 "answer": In(stream.Signature(self.answer_layout)),
-                **{f"note{n}": In(layouts.note(plan)) for n in range(len(self.queues))},
-                **{f"return{n}": Out(way_back(plan, write=write)) for n in range(len(self.queues))},
+                **{f"note{n}": In(layouts.note(plan)) for n in range(len(target.initiators))},
+                **{f"return{n}": Out(way_back(plan, write=write)) for n in range(len(target.initiators))},
                 **scrubs,
                 "behind": Out(1),
                 **self.through,
@@ -74,7 +73,8 @@ class Egress(wiring.Component):
         answer = self.answer.payload
         ready = Signal(len(self.gate.sources))
         mine = Signal(len(self.gate.sources))
-        for n, queue in enumerate(self.queues):
+        queues = [ReturnQueue(self.plan, write=self.write) for _ in self.target.initiators]
+        for n, queue in enumerate(queues):
             m.submodules[f"return_{n}"] = queue
             back = getattr(self, f"return{n}")
             m.d.comb += [
@@ -101,7 +101,7 @@ class Egress(wiring.Component):
             ]
         m.d.comb += [
             self.answer.ready.eq((mine & ready).any() | ~mine.any()),
-            self.behind.eq(gate.behind | Cat(queue.behind for queue in self.queues).any()),
+            self.behind.eq(gate.behind | Cat(queue.behind for queue in queues).any()),
         ]
         if not self.write:
             m.d.comb += gate.answered.eq(self.answer.valid & self.answer.ready)

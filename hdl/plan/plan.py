@@ -1,6 +1,6 @@
 """What the rest of the generator looks up: frozen dataclasses, derived values computed once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .edge import AS_FABRIC, Edge
@@ -32,6 +32,9 @@ AHEAD = 64
 
 SEEN = 6
 """Cycles after which a request that leaves its ingress is looked at where its slice's outstanding ones are limited."""
+
+NOBODY = -1
+"""In place of a number where it must not matter which port it is."""
 
 LANE_WIDTHS = (1, 2, 4, 8, 16)
 """Link widths of PCI Express that the lane switch offers (PCI Express Base Specification, section 4.2: Link Widths)."""
@@ -78,6 +81,13 @@ class Initiator:
         """Whether a hand-over resets what is attached; a host cannot be reset."""
         return self.kind != "host"
 
+    @cached_property
+    def alike(self) -> "Initiator":
+        """Without name and number: the same for all for which the same is built, so it is built once."""
+        contexts = tuple(replace(context, index=NOBODY, initiator=NOBODY) for context in self.contexts)
+        device = None if self.device is None else NOBODY
+        return replace(self, index=NOBODY, name="", contexts=contexts, device=device)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -101,6 +111,11 @@ class Target:
     timeout: int = 0
     edge: Edge = AS_FABRIC
     time_slots: int = 0
+
+    @cached_property
+    def alike(self) -> "Target":
+        """Without name and number, as of an initiator."""
+        return replace(self, index=NOBODY, name="", device=None if self.device is None else NOBODY)
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ prove: aigsmt none
 smtbmc bitwuzla
 
 [script]
-cover: read_rtlil small.il
-~cover: read_rtlil design.il
+prove: read_rtlil design.il
+~prove: read_rtlil small.il
 {without_contents}
 # A table of constants made a memory would hold anything at the start of an induction.
 proc -norom
@@ -82,7 +82,8 @@ class Proof:
         One sentence.
     build : function that makes the harness
     small : function that makes it of a smaller block
-        If what must come about takes too long in the real one, it is shown in this one.
+        If what must come about takes too long in the real one, it is shown in this one; a counterexample to what does
+        not close is looked for in it as well.
     depth : int
         Cycles of the induction. If it is `bounded` there is none: it is about so many cycles from a reset.
     cover_depth : int
@@ -212,7 +213,7 @@ class Job:
     proof : Proof
     harness : Harness
     design, smaller : str
-        The logic with its claims, and the one on which is shown what comes about.
+        The logic with its claims, and the one on which is shown what comes about, and looked for what goes wrong.
     settings : str
         For sby.
     key : str

@@ -133,7 +133,7 @@ MUTANTS = (
         "(self.cut & ~offered)",
         "self.cut",
         "read gate of bank0",
-        "an offer stays until it is taken",
+        "",
         card="quad",
     ),
     Mutant("the classes are never ignored", ARBITER, "due & ~ignoring)", "0)", "arbiter of 3", ""),
@@ -266,7 +266,7 @@ MUTANTS = (
         "physical_granule < target_end",
         "physical_granule <= target_end",
         "window",
-        "an entry leads to a granule that its target has",
+        "",
     ),
     Mutant(
         "a fill goes on behind the window",
@@ -851,8 +851,8 @@ MUTANTS = (
         "top.py",
         'm.d.comb += getattr(control, f"{what}{n}").eq(getattr(handover, f"{what}{n}"))',
         'm.d.comb += getattr(control, f"{what}{n}").eq(getattr(self.handovers[0], f"{what}{n}"))',
-        "one piece",
-        "nobody's goes nowhere",
+        "mini in one piece",
+        "",
     ),
     Mutant(
         "an address is remembered twice while it waits",
@@ -940,7 +940,7 @@ MUTANTS = (
         "write_waits.eq(address_held & data_held & ~bus.bvalid)",
         "write_waits.eq(address_held & ~bus.bvalid)",
         "register port",
-        "a write begins when it is whole",
+        "a read is taken if no access is under way",
     ),
     Mutant(
         "a request does without its turn although others are before it",

@@ -8,8 +8,10 @@ from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.fabric.data_plane import DataPlane
 from hdl.top import Card
 from hdl.units import convert, convert_rtlil
+from tests.cards import plan_of
 
 from .harness import board
 
@@ -88,6 +90,31 @@ def _state(text):
         return registers + sum(one for one, _ in inside), memories + sum(other for _, other in inside)
 
     return of("mini")
+
+
+def test_what_is_connected_is_named_after_the_instance_and_its_port():
+    text = convert(Several((5, 5), "number"), "top")
+    assert re.findall(r"\.number\((\w+)\)", text) == ["counter0_number", "counter1_number"]
+
+
+def _square(ports, isolation):
+    """A card with so many alike initiators, and so many alike targets."""
+    return plan_of(
+        {
+            "card": "square",
+            "fabric": {"slices": 2, "keys": 4, "window": "64KiB", "clock": "100MHz", "isolation": isolation},
+            "initiators": {f"core{n}": {"kind": "core"} for n in range(ports)},
+            "targets": {f"bank{n}": {"kind": "memory", "size": "64KiB"} for n in range(ports)},
+        }
+    )
+
+
+@pytest.mark.parametrize("isolation", ["basic", "strict"])
+def test_more_alike_ports_need_no_more_modules(isolation):
+    few, more = (
+        _modules(convert(DataPlane(_square(ports, isolation)), "data_plane").replace("\\", "")) for ports in (2, 3)
+    )
+    assert sorted(re.sub(r"\d+", "", name) for name in few) == sorted(re.sub(r"\d+", "", name) for name in more)
 
 
 def test_a_card_has_the_registers_and_memories_of_the_whole():
