@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import PAGE, page
+
 from .mutants import MUTANTS, QUICK
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +24,10 @@ def test_names():
     """The quick ones are all there, and no two are called alike."""
     names = [mutant.name for mutant in MUTANTS]
     assert set(names) >= QUICK and len(set(names)) == len(names)
+
+
+def test_the_page_of_faults_is_not_stale():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: build/venv/bin/python -m tests.faults"
 
 
 @pytest.mark.parametrize("mutant", PLANTED, ids=lambda mutant: mutant.name)
