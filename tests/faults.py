@@ -17,7 +17,7 @@ def _lines() -> Iterator[str]:
         "# Planted faults",
         "",
         "`make mutate` plants each of these by itself, and is red if one is not noticed. Faults that Yosys plants in",
-        "netlists are in [proofs](proofs.md#faults-in-netlists). `build/venv/bin/python -m tests.faults` writes this page.",
+        "netlists are in [proofs](proofs.md#faults-in-netlists). Written by `build/venv/bin/python -m tests.faults`.",
         "",
         "## In the sources: a proof must fail",
         "Where they are is in `tests/formal/mutants.py`.",
