@@ -1,7 +1,5 @@
 """What `hardslice check` prints of a network."""
 
-from collections.abc import Iterator
-
 from rich.table import Table
 
 from .plan import Plan
@@ -10,9 +8,9 @@ from .plan.network.deadlock import dependencies
 from .plan.plan import PATH_CYCLES
 
 
-def network_tables(plan: Plan, network: Network) -> Iterator[Table]:
+def network_tables(plan: Plan, network: Network) -> tuple[Table, ...]:
     """Its size and figures; what is attached where; and what every flow takes when nobody is in the way."""
-    return iter((_figures(plan, network), _routers(plan, network), _cycles(plan, network)))
+    return _figures(plan, network), _routers(plan, network), _cycles(plan, network)
 
 
 def _figures(plan: Plan, network: Network) -> Table:
@@ -36,7 +34,7 @@ def _figures(plan: Plan, network: Network) -> Table:
         else f"{network.bisection} links, {bytes_per_second / 1e9:g} GB/s in each direction",
         "busiest link": f"{network.routers[busiest[0]]} to {network.routers[busiest[1]]}, {load:.2f} beats per cycle "
         "if all ports say what is expected of them",
-        "deadlock": f"none: {len(waits)} channels wait for {sum(map(len, waits.values()))} others, in no circle",
+        "deadlock": f"none: of {len(waits)} channels each may wait for some of the others, in no circle",
     }
     for name, value in rows.items():
         table.add_row(name, value)
