@@ -43,12 +43,21 @@ def shift(m: Module, entries: list[Signal], count: Signal, enters: Value, entry:
 
 @dataclass(frozen=True)
 class Reads:
-    """Of one ID: how many are outstanding, AxLEN of each, the oldest first, and how many beats of that have come."""
+    """Of one ID.
+
+    Members
+    -------
+    count : how many are outstanding; `lengths`, AxLEN of each, the oldest first
+    number : beats of the oldest that have come
+    leaves : 1 bit
+        The oldest has its last beat.
+    """
 
     identity: Value
     count: Signal
     lengths: list[Signal]
     number: Signal
+    leaves: Value
 
 
 @dataclass(frozen=True)
@@ -122,7 +131,8 @@ class Port:
         """A signal of the port; AXI4-Lite has IDs, lengths and last beats in thought only (B1.1)."""
         return getattr(self.bus, name) if name in self.members else Const(otherwise, 8)
 
-    def _taken(self, channel: str) -> Value:
+    def taken(self, channel: str) -> Value:
+        """Something goes in this cycle."""
         return getattr(self.bus, f"{channel}valid") & getattr(self.bus, f"{channel}ready")
 
     def _signal(self, shape: Any, name: str, **settings: Any) -> Signal:
@@ -179,14 +189,14 @@ class Port:
 
     def _reads(self, identity: Value, most: int) -> None:
         m, field = self.h.m, self.field
-        enters = self._taken("ar") & (field("arid") == identity)
+        enters = self.taken("ar") & (field("arid") == identity)
         here = field("rid") == identity
         count, number = self._signal(range(most + 1), "reads"), self._signal(8, "read_beats")
-        last, beat = field("rlast", 1)[0], self._taken("r") & here
+        last, beat = field("rlast", 1)[0], self.taken("r") & here
         lengths = self._queue(enters, field("arlen"), beat & last, count, most)
         with m.If(beat):
             m.d.sync += number.eq(Mux(last, 0, number + 1))
-        self.reads.append(Reads(identity, count, lengths, number))
+        self.reads.append(Reads(identity, count, lengths, number, beat & last))
         offer = self.bus.rvalid & here
         self._rule("r", "it was asked for", count != 0, offer)
         if "arlen" in self.members:
@@ -211,11 +221,11 @@ class Port:
         named = Cat(field("awlen"), field("awid"))
         writes = self._queue(comes, named, whole, count, most)
         last = field("wlast", 1)[0]
-        data = self._taken("w")
+        data = self.taken("w")
         self.h.assume(~(data & last) | (complete != most), environment=self.few)
         m.d.sync += [
             known.eq(bus.awvalid & ~bus.awready),
-            addresses.eq(addresses + self._taken("aw") - whole),
+            addresses.eq(addresses + self.taken("aw") - whole),
             complete.eq(complete + (data & last) - whole),
         ]
         with m.If(data):
@@ -237,6 +247,6 @@ class Port:
             gone = whole & (writes[0][8:] == identity)
             answer = field("bid") == identity
             self.h.assume(~gone | (due != most), environment=self.few)
-            m.d.sync += due.eq(due + gone - (self._taken("b") & answer))
+            m.d.sync += due.eq(due + gone - (self.taken("b") & answer))
             asked = (due != 0) | gone
             self._rule("b", "it was asked for, and all data is there", asked, bus.bvalid & answer)

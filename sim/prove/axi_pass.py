@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Mux, Value
+
+from hdl.edge.wires import PAYLOADS
 
 from .axi import Port, Reads
 from .harness import Harness
@@ -87,6 +89,16 @@ def answers_pass(h: Harness, up: Port, down: Port) -> None:
             h.invariant("answers that are due", (identity != other) | (above == below))
     for other, below in down.due:
         h.invariant("no answers of other IDs", _is_any(other, up) | (below == 0))
+
+
+def passes(h: Harness, up: Port, down: Port, channels: Iterable[str], *but: str) -> None:
+    """Claims: each field of these channels that both sides have is the same on both, but for some."""
+    for channel in channels:
+        names = [f"{channel}{field}" for field in PAYLOADS[channel] if field not in but]
+        both = [name for name in names if name in up.members and name in down.members]
+        says = f"{channel.upper()} comes as it is"
+        valid = getattr((up if channel in "rb" else down).bus, f"{channel}valid")
+        h.claim(says, Cat(up.field(name) == down.field(name) for name in both).all(), when=valid, rule=says)
 
 
 def _is_any(identity: Value, port: Port) -> Value:

@@ -145,6 +145,7 @@ def _edges(plan: Plan) -> list[Proof]:
     """Adapters of the ports that differ."""
     stays = "an offer stays until it is taken, whatever those around do"
     obeys = "it obeys AXI on both sides, if those around do"
+    carries = "what goes through comes as it is, each byte on its lane"
     found = []
     for port in plan.ports:
         for n, stage in enumerate(edge.stages(plan, port)):
@@ -153,7 +154,11 @@ def _edges(plan: Plan) -> list[Proof]:
             found.append(Proof(name, "P7", stays, weak))
             # Of what splits bursts a second cycle takes as long as the first.
             depth = 1 if isinstance(stage, Narrow) else 2
-            found.append(Proof(f"{name}, all of AXI", "P7", obeys, whole, depth=depth))
+            rests_on = f"{name}, all of AXI"
+            found.append(Proof(rests_on, "P7", obeys, whole, depth=depth))
+            for of in ("reads", "writes") if isinstance(stage, Narrow) else ("",):
+                build = partial(edge.adapter_carries, plan, port, n, rests_on, of)
+                found.append(Proof(f"{name}, data" + f" of {of}" * bool(of), "P2", carries, build, depth=1))
     return found
 
 

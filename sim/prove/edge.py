@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from amaranth.hdl import Signal
 from amaranth.lib import wiring
@@ -17,17 +18,18 @@ from hdl.edge.lite_target import LiteTarget
 from hdl.edge.narrow import Narrow
 from hdl.edge.ports import adapters
 from hdl.edge.widen import Widen
+from hdl.edge.wires import PAYLOADS
 from hdl.plan.plan import Initiator, Plan, Target
 
-from . import axi
-from .axi_pass import all_reads_pass, answers_pass, writes_pass
+from . import axi, narrow_data
+from .axi_pass import all_reads_pass, answers_pass, passes, writes_pass
 from .harness import Harness
 from .lite_target import gives_ids
 from .narrow import narrows
 from .remap import Table, remaps
 from .under_way import ASKED
 from .white_box import WhiteBox
-from .widen import widens
+from .widen import widens, widens_reads, widens_writes
 
 OUTSTANDING = 3
 """Requests of an ID, and writes in all, that are outstanding at most in these proofs."""
@@ -60,7 +62,42 @@ def adapter_obeys(plan: Plan, port: Initiator | Target, number: int) -> Harness:
     """The same with all that the checker knows, if those around obey AXI."""
     h = Harness()
     box = h.place(stages(plan, port)[number])
+    _obeys(h, box, *(axi.Port(h, getattr(box, name), name) for name in ("up", "down")))
+    return h
+
+
+def adapter_carries(plan: Plan, port: Initiator | Target, number: int, obeys: str, of: str = "") -> Harness:
+    """What goes through it comes as it is, on its lanes, if those around obey AXI; it rests on the proof `obeys`.
+
+    Of an adapter that splits bursts `of` tells whether "reads" or "writes".
+    """
+    h = Harness()
+    box = h.place(stages(plan, port)[number])
     up, down = (axi.Port(h, getattr(box, name), name) for name in ("up", "down"))
+    with h.proved_by(obeys):
+        rows = _obeys(h, box, up, down)
+    match box.component:
+        case Narrow():
+            if of == "reads":
+                narrow_data.reads(h, box, up, down, rows[0])
+            else:
+                narrow_data.writes(h, box, up, down, rows[1])
+        case Widen():
+            passes(h, up, down, ("ar", "aw", "b"))
+            widens_reads(h, box, up, down)
+            widens_writes(h, box, up, down)
+        case IdRemap():
+            passes(h, up, down, PAYLOADS, "id", "lock")
+        case LiteTarget():
+            passes(h, up, down, PAYLOADS, "id")
+        case Limit() | LiteInitiator():
+            passes(h, up, down, PAYLOADS)
+    return h
+
+
+def _obeys(h: Harness, box: WhiteBox, up: axi.Port, down: axi.Port) -> Any:
+    """Returns what :func:`narrows` does."""
+    found = None
     for side in (up, down):
         side.offers_stay()
         side.bursts_are_legal(1 if isinstance(box.component, LiteTarget) else 256)
@@ -73,13 +110,13 @@ def adapter_obeys(plan: Plan, port: Initiator | Target, number: int) -> Harness:
         case LiteTarget():
             gives_ids(h, box, up, down)
         case Narrow():
-            narrows(h, box, up, down)
+            found = narrows(h, box, up, down)
         case Limit() | LiteInitiator():
             all_reads_pass(h, up, down)
             writes_pass(h, up, down)
             answers_pass(h, up, down)
     _parts(h, box)
-    return h
+    return found
 
 
 def _parts(h: Harness, box: WhiteBox) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +61,7 @@ class Harness:
         self._inputs: list[Value] = []
         self._outputs: list[Value] = []
         self._constants: dict[str, Signal] = {}
+        self._proved_by = ""
 
     def place(self, component: Any, name: str = "dut", driven: tuple[str, ...] = ()) -> WhiteBox:
         """Put a component into the design; the members `driven` are the harness's to drive."""
@@ -125,6 +128,8 @@ class Harness:
     def assume(self, holds: Any, *claims: str, environment: str = "") -> None:
         """It holds in every cycle, since other proofs claim so, or because of what is around the block.
 
+        What is named is a claim, or a proof with all that it claims.
+
         Raises
         ------
         ValueError
@@ -139,6 +144,13 @@ class Harness:
             self.environment.append(environment)
         self.m.d.comb += Assume(holds)
 
+    @contextmanager
+    def proved_by(self, proof: str) -> Iterator[None]:
+        """What is claimed meanwhile, helping or not, is assumed: that other proof has it, with the same around it."""
+        self._proved_by = proof
+        yield
+        self._proved_by = ""
+
     def claim(self, name: str, holds: Any, *, when: Any = 1, rule: str = "") -> None:
         """Whenever `when`, it holds; and `when` can come about.
 
@@ -151,6 +163,9 @@ class Harness:
         self._assert(name, holds, when, helps=True)
 
     def _assert(self, name: str, holds: Any, when: Any, *, helps: bool, rule: str = "") -> None:
+        if self._proved_by:
+            self.assume(~Value.cast(when).bool() | Value.cast(holds).bool(), self._proved_by)
+            return
         caller = sys._getframe(2)
         place = (caller.f_code.co_filename + (rule and f"#{rule.replace(' ', '_')}"), caller.f_lineno)
         self.claims.append(Claim(name, f"{place[0]}:{place[1]}", helps, bool(rule)))

@@ -20,22 +20,25 @@ from .ring import filled
 from .white_box import WhiteBox
 
 
-def narrows(h: Harness, box: WhiteBox, up: Port, down: Port) -> None:
-    """Invariants of :class:`hdl.edge.narrow.Narrow`."""
+def narrows(h: Harness, box: WhiteBox, up: Port, down: Port) -> tuple[Row, Row]:
+    """Invariants of :class:`hdl.edge.narrow.Narrow`; returns the parts of the reads of an ID, and of the writes."""
     data_width = box.up.signature.data_width
-    reads, writes = (_Rest(h, box.parts[f"split_{channel}"], data_width, channel) for channel in ("ar", "aw"))
-    _reads(h, box.parts["reads"], up, down, reads)
-    finals = _writes(h, box, up, down, writes)
+    rests = [Rest(h, box.parts[f"split_{channel}"], data_width, channel) for channel in ("ar", "aw")]
+    reads = _reads(h, box.parts["reads"], up, down, rests[0])
+    writes, finals = _writes(h, box, up, down, rests[1])
     _answers(h, box.parts["responses"], up, down, finals)
+    return reads, writes
 
 
-class _Rest:
+class Rest:
     """What a :class:`hdl.edge.split.Split` has stored, and what is always so of it.
 
     Members
     -------
     held : 1 bit
-        Parts of a request are still to go; `length` and `identity` are its AxLEN and ID.
+        Parts of a request are still to go; `request` is what it was.
+    at : 12 bits
+        Where the next of them begins.
     index : 9 bits
         Beats of the wide side that the parts ended which have gone.
     after : 9 bits
@@ -45,7 +48,7 @@ class _Rest:
     def __init__(self, h: Harness, box: WhiteBox, data_width: int, name: str) -> None:
         self.component = split = box.component
         stored = split.layout(box.signal("stored"))
-        self.held, self.length, self.identity = split.held, stored.len, stored.id
+        self.held, self.request = split.held, stored
         self.index = Signal(9, name=f"{name}_index")
         ended, _ = self.ends(split.beats, self.index, split.o.payload.len + 1)
         self.after = Mux(split.final, 0, ended)[:9]
@@ -54,6 +57,7 @@ class _Rest:
         h.invariant("one that has not begun", self.index == 0, when=~self.held)
 
         at, left, runs = (box.signal(each) for each in ("at", "left", "runs"))
+        self.at = at
         step = lanes.smaller(stored.size, split.narrow_max)
         per_beat = (stored.size - step)[:3]
         wide = stored.addr[:PAGE_BITS] >> stored.size
@@ -112,7 +116,7 @@ class _Lanes:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A part whose beats are not all taken: whether it is there, its lanes, beats to come, and if it is the last."""
 
     there: Value
@@ -122,26 +126,48 @@ class _Part:
     final: Value
 
 
-def _row(parts: Sequence[_Part], lengths: Sequence[Value], count: Value, done: Value, index: Value, rest: _Rest) -> Any:
-    """Go through parts from beat `index` of burst `done`.
+@dataclass(frozen=True)
+class Row:
+    """Parts, the oldest first, and the bursts above that they are of.
 
-    Returns
+    Members
     -------
-    tuple of Value
-        Bursts done and beats of the next one ended when all are taken, and whether each part is where it should be.
+    first_done, first_index : Value
+        Bursts done, and beats of the next one ended, when the answers that stand in front of the port are taken.
+    belongs : list of Value
+        Which burst above each part is of, counted from the oldest.
+    done, index : Value
+        Bursts done, and beats of the next one ended, when all parts are taken.
+    fits : 1 bit
+        Each part is where it should be.
     """
+
+    parts: Sequence[Part]
+    rest: Rest
+    first_done: Value
+    first_index: Value
+    belongs: list[Value]
+    done: Value
+    index: Value
+    fits: Value
+
+
+def _row(parts: Sequence[Part], lengths: Sequence[Value], count: Value, done: Value, index: Value, rest: Rest) -> Row:
+    """Go through parts from beat `index` of burst `done`."""
     fits: Value = Const(1)
+    first, belongs = (done, index), []
     for part in parts:
+        belongs.append(done)
         after, whole = rest.ends(_Lanes(part.offset, part.info.size), index, part.left)
         length = Array(lengths)[done][:8]
         right = Mux(part.final, whole & (after == length + 1), after <= length)
         fits &= ~part.there | ((done < count) & right & rest.goes_over_all(part.info))
         index = Mux(part.there, Mux(part.final, 0, after), index)[:9]
         done = (done + (part.there & part.final))[:2]
-    return done, index, fits
+    return Row(parts, rest, *first, belongs, done, index, fits)
 
 
-def _reads(h: Harness, box: WhiteBox, up: Port, down: Port, rest: _Rest) -> None:
+def _reads(h: Harness, box: WhiteBox, up: Port, down: Port, rest: Rest) -> Row:
     walk = box.parts["walk"]
     queues, begun = walk.parts["bursts"], walk.signal("begun")
     depth = queues.component.depth
@@ -153,30 +179,31 @@ def _reads(h: Harness, box: WhiteBox, up: Port, down: Port, rest: _Rest) -> None
             "no beats without a read", Mux(below.count == 0, below.number == 0, below.number <= below.lengths[0])
         )
         h.invariant("whether it is in the middle of one", begun[n] == (below.number != 0))
-    for above in up.reads:
-        identity = above.identity
-        known = zip(*((below.count, below.number, *below.lengths) for below in down.reads), strict=True)
-        count, number, *lengths = (Array(each)[identity] for each in known)
-        taken = Array(queues.signal(f"taken{n}") for n in range(len(down.reads)))[identity]
-        done, index, fits = between(above, buffered(h, box.parts["r"]))
-        parts = []
-        for k, length in enumerate(lengths[:depth]):
-            entry = queues.word(h.m, "entries", Cat((taken + k)[: len(taken) - 1], identity))
-            offset, left = entry.offset, length + 1
-            if k == 0:
-                offset = Mux(number == 0, offset, walk.word(h.m, "offsets", identity))
-                left = (left - number)[:9]
-            parts.append(_Part(count > k, entry, offset, left, entry.final))
-        done, index, right = _row(parts, above.lengths, above.count, done, index, rest)
-        mine = rest.held & (rest.identity == identity)
-        h.invariant("parts of reads", fits & right)
-        h.invariant("beats of reads", index == Mux(mine, rest.index, 0))
-        h.invariant("reads are done with their last part", above.count == done + mine)
-        h.invariant("a read that is split", ~mine | (Array(above.lengths)[done] == rest.length))
+    [above] = up.reads
+    identity = above.identity
+    known = zip(*((below.count, below.number, *below.lengths) for below in down.reads), strict=True)
+    count, number, *lengths = (Array(each)[identity] for each in known)
+    taken = Array(queues.signal(f"taken{n}") for n in range(len(down.reads)))[identity]
+    done, index, fits = between(above, buffered(h, box.parts["r"]))
+    parts = []
+    for k, length in enumerate(lengths[:depth]):
+        entry = queues.word(h.m, "entries", Cat((taken + k)[: len(taken) - 1], identity))
+        offset, left = entry.offset, length + 1
+        if k == 0:
+            offset = Mux(number == 0, offset, walk.word(h.m, "offsets", identity))
+            left = (left - number)[:9]
+        parts.append(Part(count > k, entry, offset, left, entry.final))
+    row = _row(parts, above.lengths, above.count, done, index, rest)
+    mine = rest.held & (rest.request.id == identity)
+    h.invariant("parts of reads", fits & row.fits)
+    h.invariant("beats of reads", row.index == Mux(mine, rest.index, 0))
+    h.invariant("reads are done with their last part", above.count == row.done + mine)
+    h.invariant("a read that is split", ~mine | (Array(above.lengths)[row.done] == rest.request.len))
+    return row
 
 
-def _writes(h: Harness, box: WhiteBox, up: Port, down: Port, rest: _Rest) -> list[Signal]:
-    """Returns which of the writes below are the last part of one above."""
+def _writes(h: Harness, box: WhiteBox, up: Port, down: Port, rest: Rest) -> tuple[Row, list[Signal]]:
+    """Returns as well which of the writes below are the last part of one above."""
     a, b = up.writes, down.writes
     split, walk = box.parts["split_aw"], box.parts["data"]
     queue = walk.parts["bursts"]
@@ -206,7 +233,7 @@ def _writes(h: Harness, box: WhiteBox, up: Port, down: Port, rest: _Rest) -> lis
     of_offer = Cat(up.field("awlen"), up.field("awid"))
     h.invariant("the newest above", ~a.known | ((last == of_offer) & (a.count != 0)))
     before = Mux(a.count > 1, Array(a.named)[(a.count - 2)[:2]], 0)
-    of_rest = Cat(rest.length, rest.identity)
+    of_rest = Cat(rest.request.len, rest.request.id)
     h.invariant("the one that is split", ~rest.held | (Mux(a.known, before, last) == of_rest) | early)
 
     # Each below is part of one above.
@@ -237,11 +264,11 @@ def _writes(h: Harness, box: WhiteBox, up: Port, down: Port, rest: _Rest) -> lis
         offset, left = entry.offset, entry.length + 1
         if k == 0:
             offset, left = Mux(b.number == 0, offset, walk.signal("at")), (left - b.number)[:9]
-        parts.append(_Part(there, entry, offset, left, Array(finals)[which]))
-    _, index, right = _row(parts, a.named, a.count, a.complete, a.number, rest)
-    h.invariant("parts of writes", right)
-    h.invariant("beats of writes", index == Mux(b.known, rest.after, rest.index))
-    return finals
+        parts.append(Part(there, entry, offset, left, Array(finals)[which]))
+    row = _row(parts, a.named, a.count, a.complete, a.number, rest)
+    h.invariant("parts of writes", row.fits)
+    h.invariant("beats of writes", row.index == Mux(b.known, rest.after, rest.index))
+    return row, finals
 
 
 def _answers(h: Harness, box: WhiteBox, up: Port, down: Port, finals: list[Signal]) -> None:

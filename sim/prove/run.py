@@ -25,9 +25,9 @@ CACHE = Path("cache", "prove")
 
 
 def open_assumptions(verdicts: Iterable[Verdict]) -> list[str]:
-    """What is assumed somewhere and claimed nowhere among these."""
+    """What is assumed somewhere, a claim or a whole proof, and claimed nowhere among these."""
     verdicts = list(verdicts)
-    claimed = {claim for verdict in verdicts if verdict.proved for claim in verdict.claims}
+    claimed = {claim for verdict in verdicts if verdict.proved for claim in (verdict.name, *verdict.claims)}
     return sorted({claim for verdict in verdicts for claim in verdict.assumed} - claimed)
 
 
