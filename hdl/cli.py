@@ -57,12 +57,11 @@ def _tables(plan: Plan) -> Table:
 def check(card: Card) -> None:
     """Check a card description and print what the card would be."""
     path = find_card(card)
-    plan = plan_card(path, networks=True)
+    plan = plan_card(path)
     console = Console(soft_wrap=True, highlight=False)
     window = plan.window_granules * plan.granule
     console.print(f"{plan.card}: {plan.description}" if plan.description else plan.card, markup=False)
-    known = "" if plan.network else f"; manifest {manifest(plan)['hash']}"
-    console.print(f"  {path} is right{known}", markup=False)
+    console.print(f"  {path} is right; manifest {manifest(plan)['hash']}", markup=False)
     for line in (
         f"{plan.topology}, {plan.data_width}-bit data, {plan.address_width}-bit addresses, {plan.id_width}-bit IDs, "
         f"{plan.clock / 1e6:g} MHz",

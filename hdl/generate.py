@@ -12,6 +12,7 @@ from .errors import Refusal
 from .exports import FORMATS, SUFFIXES, export_registers, notice
 from .files import write_texts
 from .plan import Plan, manifest, plan_card
+from .plan.network.switches import switches
 
 STAMP = "generated.json"
 """What the files were made from, and their hashes."""
@@ -61,6 +62,22 @@ def data_plane_verilog(plan: Plan) -> str:
     from .fabric.data_plane import DataPlane
 
     return _convert(plan, DataPlane(plan), "data_plane", f"The data plane of {plan.card}.")
+
+
+def router_verilog(plan: Plan) -> dict[str, str]:
+    """Of each network of a card the router that most flows pass, as module ``router``; nothing of a crossbar."""
+    from .network.connect import carried
+    from .network.router import Router
+
+    found = {}
+    for write, plane in ((False, "read"), (True, "write")):
+        for answers, way in ((False, "requests"), (True, "answers")):
+            if plan.network:
+                flit, classes = carried(plan, write=write, answers=answers)
+                switch = max(switches(plan.network, answers=answers), key=lambda each: len(each.ways))
+                router = Router(switch, flit, classes=classes, hop_cycles=plan.network.hop_cycles)
+                found[f"{plane} {way}"] = _convert(plan, router, "router", f"A router of {plan.card}, {plane} {way}.")
+    return found
 
 
 def harness_verilog(plan: Plan) -> str:

@@ -89,7 +89,14 @@ def longest_latency(card: Card, inventory: Inventory, name: str, target: str, be
     Assumes the same of the target as `longest_wait`, and that the request is the only one of its port, that its slice
     has budget, that its initiator gives and takes a beat in every cycle, and that neither its port nor its target has
     an adapter.
+
+    Raises
+    ------
+    ValueError
+        The card has a network, for whose links no bound is computed.
     """
+    if card.network:
+        raise ValueError(f"no bound is computed for a {card.fabric.topology}")
     fabric = card.fabric
     strict = fabric.isolation == "strict"
     owner = inventory.slice(name)
@@ -177,6 +184,7 @@ def _check_own(card: Card, name: str, qos: Qos) -> None:
     outstanding_register(card, qos)
     halvings_register(card, qos)
     check_guarantee_fits_limit(name, qos)
+    _check_network(card, name, qos)
     for direction in DIRECTIONS:
         guarantee = guarantee_of(qos, direction)
         where = ("qos", "guarantee" if qos.guarantee is not None else f"{direction}_guarantee")
@@ -190,6 +198,18 @@ def _check_own(card: Card, name: str, qos: Qos) -> None:
                 f"slice {name!r} is to be guaranteed {format_rate(guarantee)}, a memory of this card carries "
                 f"{format_rate(capacity(card))}", where,
             )  # fmt: skip
+
+
+def _check_network(card: Card, name: str, qos: Qos) -> None:
+    """Links are shared, and what that costs at worst is not computed: so nothing is promised that depends on it."""
+    promised = [direction for direction in DIRECTIONS if guarantee_of(qos, direction) is not None]
+    if card.network and (promised or qos.latency is not None):
+        what = "guarantee" if promised else "latency"
+        field = f"{promised[0]}_guarantee" if promised and qos.guarantee is None else what
+        raise Invalid(
+            f"slice {name!r} asks for a {what}, which a {card.fabric.topology} cannot promise; leave it out, or use "
+            "limits and classes", ("qos", field),
+        )  # fmt: skip
 
 
 def _check_guarantee(card: Card, inventory: Inventory, name: str, target: str, others: list[str]) -> None:

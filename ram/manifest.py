@@ -32,6 +32,7 @@ class Fabric(Frozen):
     slices: int
     keys: int
     key_nobody: int
+    topology: str
     classes: int
     granule: int
     window_granules: int
@@ -100,6 +101,21 @@ class Pcie(Frozen):
     devices: tuple[Device, ...]
 
 
+class Flow(Frozen):
+    """From an initiator to a target; `cycles` is what the network adds there and back when nobody is in the way."""
+
+    initiator: int
+    target: int
+    cycles: int
+
+
+class Network(Frozen):
+    """The routers of a card that is not a crossbar."""
+
+    routers: tuple[str, ...]
+    flows: tuple[Flow, ...]
+
+
 class Field(Frozen):
     """Bits ``[lsb + width - 1 : lsb]`` of a register."""
 
@@ -150,6 +166,7 @@ class Card(Frozen):
     fabric: Fabric
     initiators: tuple[Initiator, ...]
     targets: tuple[Target, ...]
+    network: Network | None = None
     pcie: Pcie
     enumerations: dict[str, tuple[str, ...]]
     registers: dict[str, Block]

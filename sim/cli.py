@@ -50,12 +50,14 @@ def bench(
     trade_off: Annotated[
         bool, typer.Option("--trade-off", help="Area and clock of variations of the card instead; takes an hour.")
     ] = False,
+    routers: Annotated[bool, typer.Option("--routers", help="Area and clock of a network's routers instead.")] = False,
 ) -> int:
     """Measure a card: area and clock on an FPGA, cycles and throughput; writes build/<card>/bench.json."""
     path = find_card(card)
+    from sim.measure import routers as of_routers
     from sim.measure import run, tradeoff
 
-    return int((tradeoff if trade_off else run).main(path, placed=placed))
+    return int((of_routers if routers else tradeoff if trade_off else run).main(path, placed=placed))
 
 
 @simulation.command()

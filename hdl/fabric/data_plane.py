@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..axi_ports import AnyEgress, AnyRead, AnyWrite, axi_members, connect_initiator, connect_target
+from ..network.connect import connect_network
 from ..plan.plan import Initiator, Plan, Target
 from . import layouts
 from .cutoff import Cutoff
@@ -129,7 +130,11 @@ class DataPlane(wiring.Component):
                     getattr(self, target.name).load.eq(load.level),
                 ]
             for egress, ingresses in ((egress_read, reads), (egress_write, writes)):
-                self._connect_switch(m, target, egress, ingresses)
+                if not plan.network:
+                    self._connect_switch(m, target, egress, ingresses)
+        if plan.network:
+            connect_network(m, plan, plan.network, reads, egress_reads)
+            connect_network(m, plan, plan.network, writes, egress_writes)
         return m
 
     def _connect_switch(

@@ -33,6 +33,9 @@ class StrictEgress(wiring.Component):
         To source n. A scrubber has none: `scrubbed` and `scrub_error` tell that a write of its was answered.
     behind : Out(1)
         A request of the other epoch is not answered.
+    hold : In(1)
+        If answers go through a network, which has one lane in all: no answer of the target is taken in this cycle, and
+        nothing is granted soon.
     cut, overdue, swept
         If the target can be cut off. `cut` : In(1), it is: it sees no request, and what it owes is answered with
         SLVERR. `overdue`, `swept` : Out(1), see :class:`Owed`. An answer to nothing that it owes is dropped.
@@ -131,14 +134,16 @@ class StrictEgress(wiring.Component):
         is_cut = self.cut if self.target.timeout else Const(0, 1)
         m.d.comb += [
             denies.eq(gate.decided & gate.decided_denied.replicate(len(denies))),
-            free.eq(~(denies & known).any()),
+            free.eq(self._free(denies, known)),
             taken.eq(comes & free),
         ]
+        # On a lane of its own an answer is held only by a denial, which has it then.
+        goes = taken if plan.network else comes
         for n, index in enumerate(self.target.initiators):
             lane = getattr(self, f"lane{n}")
             m.d.comb += [
                 known[n].eq(source == index),
-                lane.valid.eq(denies[n] | (comes & known[n])),
+                lane.valid.eq(denies[n] | (goes & known[n])),
                 lane.denied.eq(denies[n] | is_cut),
                 lane.slot.eq(Mux(denies[n], gate.decided_slot, slot)),
                 lane.answer.eq(answer.answer),
@@ -184,6 +189,12 @@ class StrictEgress(wiring.Component):
                 m.d.comb += [self.w.valid.eq(0), gate.w.ready.eq(1)]
             if gate.has_scrubber:
                 m.d.comb += self.scrubbed.eq(0)
+
+    def _free(self, denies: Signal, known: Signal) -> Value:
+        """Whether an answer may go. Through a network one does in a cycle, to whomever; a scrubber's goes nowhere."""
+        if self.plan.network:
+            return ~(known.any() & (denies.any() | self.hold))
+        return ~(denies & known).any()
 
     def _count(self, m: Module, ends: Signal, answer_id: Value) -> None:
         """What the target has not answered; the scrubber's writes do not count."""

@@ -118,6 +118,8 @@ class Gate(wiring.Component):
         If the target has time slots: whose turn it is. What is granted in a slot has its data in it.
     sample : Out(sample_layout)
         If the card has load levels: the grant in the cycle before; the scrubber's do not count.
+    hold : In(1)
+        If answers go through a network: nothing is granted from the third cycle after it on.
     cut, leaves, offers
         If the target can be cut off. `cut` : In(1), it is: whatever has not been offered yet is denied. `offers` :
         Out(1), the oldest request has passed. `leaves` : Out(1), it leaves.
@@ -151,6 +153,7 @@ class Gate(wiring.Component):
                 **({"turn": In(turn_layout(plan))} if target.time_slots else {}),
                 **({"sample": Out(sample_layout(plan))} if plan.load_unit else {}),
                 **({"cut": In(1), "offers": Out(1), "leaves": Out(1)} if target.timeout else {}),
+                **({"hold": In(1)} if plan.network else {}),
                 "epoch": In(1),
                 "o": Out(stream.Signature(layouts.request(plan))),
                 "source": Out(plan.source_bits),
@@ -230,7 +233,8 @@ class Gate(wiring.Component):
         left = Signal()
         room = Signal()
         level = count_between(m, DEPTH, granted, left, "level")
-        m.d.sync += [left.eq(leave), room.eq(level < HIGH_WATER)]
+        few = level < HIGH_WATER
+        m.d.sync += [left.eq(leave), room.eq(few & ~self.hold if plan.network else few)]
         with m.If(given):
             m.d.sync += stage_at.eq(following(stage_at))
         m.d.comb += [

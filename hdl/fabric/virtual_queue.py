@@ -10,6 +10,14 @@ from . import layouts
 from .splitter import LONGEST_WHOLE
 
 
+def beats_of(plan: Plan) -> int:
+    """Beats of write data for which it has room: a piece is sent while the next one comes in; the longest fits too.
+
+    From a network come as many pieces as are under way there and back.
+    """
+    return 64 if plan.network else max(LONGEST_WHOLE, 2 * plan.chunk)
+
+
 class VirtualQueue(wiring.Component):
     """A virtual output queue, with strict isolation (Y. Tamir and G. L. Frazier, ISCA 1988).
 
@@ -82,8 +90,7 @@ class VirtualQueue(wiring.Component):
             m.d.comb += self.o_valid.eq(requests.o.valid)
             return m
 
-        # A piece is sent while the next one comes in; the longest that passes whole fits too.
-        m.submodules.beats = beats = Queue(layouts.write_beat(plan), max(LONGEST_WHOLE, 2 * plan.chunk), recalls=True)
+        m.submodules.beats = beats = Queue(layouts.write_beat(plan), beats_of(plan), recalls=True)
         m.d.comb += [
             self.i_beat_ready.eq(beats.i.ready),
             beats.i.valid.eq(self.i_beat_valid),

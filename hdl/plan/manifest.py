@@ -7,6 +7,7 @@ from typing import Any
 from .. import VERSION
 from .blocks import FAULT_KINDS, HANDOVER_PHASES, INTERRUPTS, LOAD_LEVELS, REKEY_PHASES, register_map
 from .edge import Edge
+from .network.graph import Network
 from .plan import (
     FRACTION_BITS,
     KEY_NOBODY,
@@ -55,6 +56,24 @@ def _registers(registers: RegisterMap) -> dict[str, Any]:
 def _edge(edge: Edge) -> dict[str, Any]:
     """What a bus model at a port must have."""
     return {"protocol": edge.protocol, "data_width": edge.data_width, "id_width": edge.id_width}
+
+
+def _network(network: Network) -> dict[str, Any]:
+    """Routers, and by which of them each flow goes; `cycles` is what the network adds to a request and its answer."""
+    return {
+        "routers": list(network.routers),
+        "hop_cycles": network.hop_cycles,
+        "flows": [
+            {
+                "initiator": flow.initiator,
+                "target": flow.target,
+                "request": [[channel.source, channel.sink] for channel in flow.request],
+                "response": [[channel.source, channel.sink] for channel in flow.response],
+                "cycles": network.cycles(flow),
+            }
+            for flow in network.flows
+        ],
+    }
 
 
 def _describe(plan: Plan) -> dict[str, Any]:
@@ -124,6 +143,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
             }
             for port in plan.targets
         ],
+        **({"network": _network(plan.network)} if plan.network else {}),
         "pcie": {
             "lanes": plan.lanes,
             "widths": list(LANE_WIDTHS),

@@ -159,6 +159,9 @@ def _targets(
             raise Misfit(
                 (*where, "time_slots"), "only `isolation: strict` keeps slots; leave it out, or make the card strict"
             )
+        if slots and config.fabric.topology != "crossbar":
+            says = f"the links of a {config.fabric.topology} keep no slots; leave it out, or take a crossbar"
+            raise Misfit((*where, "time_slots"), says)
         cycles = _timeout(config, where, timeout, len(reach))
         users = tuple(source for source, row in enumerate(reach) if index in row)
         result.append(
@@ -226,14 +229,12 @@ def elaborate(config: CardConfig) -> Plan:
     )
 
 
-def plan_card(path: Path, *, networks: bool = False) -> Plan:
+def plan_card(path: Path) -> Plan:
     """Read, check and plan the card described in the file at `path`.
 
     Parameters
     ----------
     path : Path
-    networks : bool
-        Whether it may be any that can be planned, or only one that can be generated.
 
     Raises
     ------
@@ -243,9 +244,6 @@ def plan_card(path: Path, *, networks: bool = False) -> Plan:
     config, source = load_card(path)
     try:
         plan = elaborate(config)
-        if plan.network and not networks:
-            location = ("fabric", "topology")
-            raise Misfit(location, f"a {plan.topology} can be checked, but not generated yet; only crossbar can be")
     except Misfit as misfit:
         raise source.refusal(misfit.location, str(misfit)) from None
     return plan

@@ -22,7 +22,8 @@ class Comparison:
     Members
     -------
     strict : list of str
-        Bystander ports that share no target with what changes, not even through others: they must be equal.
+        Bystander ports that share no target, and no link, with what changes, not even through others: they must be
+        equal.
     differences : list of str
         Where a strict port differs.
     sharing : list of int
@@ -57,7 +58,14 @@ class Comparison:
 def _touched(
     manifest: dict[str, Any], results: tuple[Result, Result], named: set[int], targets: set[str]
 ) -> tuple[set[int], set[int]]:
-    """Initiators and targets whose timing a change can reach: through named slices' ports and targets, step by step."""
+    """Initiators and targets whose timing a change can reach: through named slices' ports and targets, step by step.
+
+    In a network also through links, each a step by itself in either direction.
+    """
+    passes = {
+        (flow["initiator"], flow["target"]): {(way, *link) for way in ("request", "response") for link in flow[way]}
+        for flow in manifest.get("network", {"flows": ()})["flows"]
+    }
     pairs: set[tuple[int, int]] = set()
     reached_ports: set[int] = set()
     for result in results:
@@ -73,6 +81,10 @@ def _touched(
     while True:
         more_targets = reached_targets | {target for port, target in pairs if port in reached_ports}
         more_ports = reached_ports | {port for port, target in pairs if target in more_targets}
+        disturbed = {pair for pair in pairs if pair[0] in more_ports or pair[1] in more_targets}
+        links = set().union(*(passes.get(pair, ()) for pair in disturbed))
+        beside = {pair for pair in pairs if links & passes.get(pair, set())}
+        more_ports, more_targets = more_ports | {port for port, _ in beside}, more_targets | {t for _, t in beside}
         if (more_ports, more_targets) == (reached_ports, reached_targets):
             return reached_ports, reached_targets
         reached_ports, reached_targets = more_ports, more_targets

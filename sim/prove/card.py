@@ -9,9 +9,10 @@ from hdl.edge.narrow import Narrow
 from hdl.fabric import gate as gates
 from hdl.fabric.context_data import AHEAD, ROUTES
 from hdl.fabric.lookup import WAITING
-from hdl.fabric.splitter import LONGEST_WHOLE
 from hdl.fabric.steer import BEATS
+from hdl.fabric.virtual_queue import beats_of
 from hdl.plan.blocks import register_map
+from hdl.plan.network.switches import switches
 from hdl.plan.plan import SLOT_CYCLES, Initiator, Plan, Target
 
 from . import (
@@ -36,7 +37,9 @@ from . import (
     queue,
     register_port,
     rekey,
+    request_entry,
     return_queue,
+    router,
     slots,
     splitter,
     steer,
@@ -138,7 +141,7 @@ def _delivery(plan: Plan) -> list[Proof]:
     says = "a register reads as it was written, and nothing else is written"
     whole, few = (partial(contents, width) for width in (bits, FEW_REGISTERS))
     found.append(Proof("registers", "P1", says, whole, few))
-    return [*found, *_edges(plan)]
+    return [*found, *_edges(plan), *_routers(plan)]
 
 
 def _edges(plan: Plan) -> list[Proof]:
@@ -159,6 +162,22 @@ def _edges(plan: Plan) -> list[Proof]:
             for of in ("reads", "writes") if isinstance(stage, Narrow) else ("",):
                 build = partial(edge.adapter_carries, plan, port, n, rests_on, of)
                 found.append(Proof(f"{name}, data" + f" of {of}" * bool(of), "P2", carries, build, depth=1))
+    return found
+
+
+def _routers(plan: Plan) -> list[Proof]:
+    """Of a network: its routers, the same for reads and writes, and where writes enter."""
+    if not plan.network:
+        return []
+    says = "a write that enters has room for all its beats, which follow it"
+    found = [Proof("entry of writes", "P2", says, partial(request_entry.request_entry, plan), cover_depth=40)]
+    for answers in (False, True):
+        says = "each flit leaves once, as it came, the way of its flow, after those before it"
+        for name, switch in zip(plan.network.routers, switches(plan.network, answers=answers), strict=True):
+            build = partial(router.router, plan, switch, answers=answers)
+            if switch.ways:
+                of = "answers" if answers else "requests"
+                found.append(Proof(f"router {name}, {of}", "P2", says, build, depth=1))
     return found
 
 
@@ -185,7 +204,7 @@ def _queues(plan: Plan) -> dict[tuple[int, bool, bool, bool], list[str]]:
         add(BEATS)
         add(plan.outstanding, slots.FREE_SLOTS, steer.REQUESTS)
         add(plan.outstanding, virtual_queue.A_SLOT, under_way.ONE_SLOT, recalls=True)
-        add(max(LONGEST_WHOLE, 2 * plan.chunk), recalls=True)
+        add(beats_of(plan), recalls=True)
     else:
         add(BEATS, recalls=True)
         add(max(16, plan.outstanding), return_queue.VERDICTS, fall_through=True)
@@ -221,7 +240,13 @@ def _strict_ways(plan: Plan) -> list[Proof]:
         ),
         Proof("choice of an answer", "P2", "it is complete, and in its turn", partial(pick.pick, plan)),
         Proof("turns of answers", "P4", "fewer than two rounds of others go before", partial(pick.rounds, plan)),
-        Proof("virtual queue", "P2", "a write waits for its data, and takes it", partial(virtual_queue.writes, plan)),
+        Proof(
+            "virtual queue",
+            "P2",
+            "a write waits for its data, and takes it",
+            partial(virtual_queue.writes, plan),
+            partial(virtual_queue.writes, replace(plan, network=None)),  # where fewer beats are all that comes about
+        ),
     ]
     for port in plan.initiators:
         says = "data goes where its request went, and a request takes its own"
@@ -334,7 +359,7 @@ def _timing(plan: Plan) -> list[Proof]:
             partial(alike.egress, plan, target, write=write),
             cover_depth=10,
         )
-        for target in plan.targets
+        for target in (plan.targets if not plan.network else ())  # who shares links shares what they carry
         for write, of in ((False, "reads"), (True, "writes"))
     ]
     budgets = Proof(

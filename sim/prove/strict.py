@@ -54,14 +54,22 @@ def answers(plan: Plan, target: Target, *, write: bool) -> Harness:
     payload = box.component.answer_layout(answer)
     source, slot = payload.id[: plan.source_bits], payload.id[plan.source_bits :]
     cut = box.cut if target.timeout else Const(0, 1)
+    # Through a network one goes at a time, and none while it is held.
+    goes = box.signal("taken") if plan.network else comes
+    if plan.network:
+        lanes = Cat(getattr(box, f"lane{n}").valid for n in range(len(target.initiators)))
+        h.claim("one answer goes at a time", (lanes & (lanes - 1)) == 0, when=lanes.any())
+        held = box.hold & ~gate.decided[: len(lanes)].any()
+        h.claim("no answer of the target goes while it is held", ~lanes.any(), when=held)
     for n, index in enumerate(target.initiators):
         lane = getattr(box, f"lane{n}")
-        denied, mine = gate.decided[n] & gate.decided_denied, comes & (source == index)
+        denied, mine = gate.decided[n] & gate.decided_denied, goes & (source == index)
         h.claim("a denial goes to who asked, into its slot",
                 lane.valid & lane.denied & (lane.slot == gate.decided_slot), when=denied)  # fmt: skip
         h.claim("an answer goes to who asked, into its slot", lane.valid & (lane.slot == slot), when=mine & ~denied)
         h.claim("an answer is no denial", lane.denied == cut, when=mine & ~denied)
-        h.claim("an answer waits for a denial", ~free & ~box.signal("taken"), when=mine & denied)
+        h.claim("an answer waits for a denial", ~free & ~box.signal("taken"),
+                when=comes & (source == index) & denied)  # fmt: skip
         h.claim("nothing else comes", ~lane.valid, when=~mine & ~denied)
     if not target.timeout:
         h.claim("an answer that waits is not taken", ~box.answer.ready, when=comes & ~free)

@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 
 from hdl.card import find_card
 from hdl.card.config import CardConfig
-from hdl.errors import Misfit, Refusal
+from hdl.errors import Misfit
 from hdl.plan import plan_card
 from hdl.plan.network import Channel, Flow, Network
 from hdl.plan.network.deadlock import circle
 from hdl.plan.network.placement import Placement
 from hdl.plan.network.routing import grid, grid_links, up_and_down
+from hdl.plan.network.switches import End, Switch, Way, switches
 from hdl.plan.planner import elaborate
 
 GRANULE = 4096
-FABRIC = {"slices": 2, "keys": 4, "granule": GRANULE, "window": 16 * GRANULE, "clock": "100MHz"}
+FABRIC = {
+    "slices": 2, "keys": 4, "granule": GRANULE, "window": 16 * GRANULE, "clock": "100MHz", "isolation": "strict",
+}  # fmt: skip
 
 
 def card(topology: str, network: dict[str, Any] | None, *, initiators: int = 3, targets: int = 3) -> dict[str, Any]:
@@ -220,7 +223,7 @@ def test_loads_of_links():
     network = planned(card("mesh", {"columns": 3, "rows": 1, "place": {
         "i0": "x0y0", "i1": "x0y0", "t0": "x1y0", "t1": "x2y0"}}, initiators=2, targets=2))  # fmt: skip
     assert network.link_loads[0, 1] == pytest.approx(2) and network.link_loads[1, 2] == pytest.approx(1)
-    assert [network.cycles(flow) for flow in network.flows] == [2, 4, 2, 4]
+    assert [network.cycles(flow) for flow in network.flows] == [6, 8, 6, 8]
 
 
 SQUARE = {"links": {"a": ["b"], "b": ["c"], "c": ["d"], "d": ["a"]}}
@@ -291,13 +294,50 @@ def test_what_is_wrong_is_told(topology, network, where, says):
     assert all(words in str(refused.value) for words in says), refused.value
 
 
+@pytest.mark.parametrize("change", [{"isolation": "basic"}, {"time_slots": 4}])
+def test_what_a_network_cannot_have_is_refused(change):
+    description = card("mesh", {"columns": 2, "rows": 2})
+    if "isolation" in change:
+        description["fabric"] |= change
+        where, says = ("fabric", "isolation"), "a mesh needs `isolation: strict`"
+    else:
+        description["targets"]["t1"] |= change
+        where, says = ("targets", "t1", "time_slots"), "the links of a mesh keep no slots"
+    with pytest.raises(Misfit, match=says) as refused:
+        elaborate(CardConfig.model_validate(description))
+    assert refused.value.location == where
+
+
+@pytest.mark.parametrize("answers", [False, True])
 @pytest.mark.parametrize("name", ["mesh16", "ring8"])
-def test_cards_with_networks_are_planned_and_not_generated(name):
-    assert plan_card(find_card(name), networks=True).network
-    with pytest.raises(Refusal, match=r"fabric\.topology: a .* can be checked, but not generated yet"):
-        plan_card(find_card(name))
+def test_every_flow_goes_from_switch_to_switch(name, answers):
+    """From where it enters, each router on its path sends it on, on its virtual channel, to its port."""
+    network = plan_card(find_card(name)).network
+    assert network
+    found = switches(network, answers=answers)
+    for flow in network.flows:
+        path, ends = flow.request, [flow.initiator, flow.target]
+        starts = network.initiators
+        if answers:
+            path, ends, starts = flow.response, ends[::-1], network.targets
+        at, came, lane = starts[ends[0]], End(port=ends[0]), 0
+        for channel in path:
+            way = _way(found[at], ends)
+            assert (found[at].inlets[way.inlet], way.inlet_lane) == (came, lane)
+            assert (found[at].outlets[way.outlet], way.outlet_lane) == (End(router=channel.sink), channel.lane)
+            at, came, lane = channel.sink, End(router=at), channel.lane
+        way = _way(found[at], ends)
+        assert found[at].inlets[way.inlet] == came
+        assert found[at].outlets[way.outlet] == End(port=ends[1], inlet=way.inlet)
+    hops = sum(len(flow.response if answers else flow.request) + 1 for flow in network.flows)
+    assert sum(len(switch.ways) for switch in found) == hops
+
+
+def _way(switch: Switch, ends: list[int]) -> Way:
+    [way] = [way for way in switch.ways if [way.source, way.sink] == ends]
+    return way
 
 
 def test_a_plan_is_the_same_every_time():
     path = find_card("mesh16")
-    assert plan_card(path, networks=True) == plan_card(path, networks=True)
+    assert plan_card(path) == plan_card(path)

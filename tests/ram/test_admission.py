@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ram import Card, Manager, SliceDefinition
-from ram.admission import capacity, longest_wait
+from ram.admission import capacity, longest_latency, longest_wait
 from ram.budgets import rate_registers, write_registers
 from ram.definition import Qos
+from ram.manifest import parse_card
 
-from .conftest import example
+from .conftest import content, example
 
 
 def define(name: str, **members: object) -> SliceDefinition:
@@ -39,6 +40,29 @@ def test_a_limit_is_never_exceeded(quad: Card, limit: int) -> None:
     per_second = fabric.clock * fabric.data_bytes
     steps = fabric.budget_period << fabric.budget_fraction_bits
     assert limited and rate * per_second <= limit * steps < (rate + 1) * per_second
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        ({"class": 1, "guarantee": "1MB/s"}, "guarantee"),
+        ({"class": 1, "read_guarantee": "1MB/s"}, "guarantee"),
+        ({"latency": "1ms"}, "latency"),
+    ],
+)
+def test_nothing_is_promised_of_links(asked: dict[str, object], what: str) -> None:
+    """What the links of a network cost at worst is not computed; limits and classes are kept there as anywhere."""
+    card = parse_card(content("ring8"), "ring8")
+    manager = Manager(card)
+    refused = manager.apply(define("a", qos=asked))
+    assert refused.reason == (
+        f"slice 'a' asks for a {what}, which a ring cannot promise; leave it out, or use limits and classes"
+    )
+    assert not manager.inventory.slices
+    assert manager.apply(define("a", qos={"class": 1, "limit": "1MB/s"})).ok
+    manager.commit(manager.apply(define("a", qos={"class": 1, "limit": "1MB/s"})))
+    with pytest.raises(ValueError, match="no bound is computed for a ring"):
+        longest_latency(card, manager.inventory, "a", "bank0", 16)
 
 
 def test_capacity(quad: Card, wide: Card) -> None:

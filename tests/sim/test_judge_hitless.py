@@ -2,8 +2,11 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from sim.judge import Judgement
+from sim.judge.hitless import _touched
 from tests.sim.synthetic import Synthetic
 from tests.sim.twins import changing, judge, run
 
@@ -97,3 +100,15 @@ def test_growing_slice_stalls(tmp_path: Path) -> None:
     """A slice that grows must go on."""
     failed = red(judge(tmp_path, lambda card: shift(card, "core0", 20_000)))
     assert "hitless_growth" in failed
+
+
+def test_who_shares_a_link_is_touched() -> None:
+    """Slice 0 changes: it shares a link with port 1, whose target port 2 uses; port 3 shares nothing with them."""
+    paths = [((0, 0), [0, 1]), ((1, 1), [0, 1]), ((2, 1), [4, 5]), ((3, 2), [6, 7])]
+    flows = [{"initiator": a, "target": t, "request": [link], "response": []} for (a, t), link in paths]
+    asked = [SimpleNamespace(slice=a, initiator=a, target=t, access=True) for (a, t), _ in paths]
+    result: Any = SimpleNamespace(asked=asked, reference=SimpleNamespace(handovers=[]))
+    targets = [{"name": f"t{n}"} for n in range(3)]
+    network = {"network": {"flows": flows}}
+    assert _touched({"targets": targets, **network}, (result, result), {0}, set()) == ({0, 1, 2}, {0, 1})
+    assert _touched({"targets": targets}, (result, result), {0}, set()) == ({0}, {0}), "a crossbar has no links"

@@ -90,8 +90,8 @@ class Network:
         return 1 + max((channel.lane for flow in self.flows for channel in (*flow.request, *flow.response)), default=0)
 
     def cycles(self, flow: Flow) -> int:
-        """What the links add to a request and its answer when nobody is in the way."""
-        return self.hop_cycles * flow.hops
+        """What the network adds to a request and its answer when nobody is in the way: two entries, and the routers."""
+        return 2 + self.hop_cycles * (flow.hops + 2)
 
     @cached_property
     def link_loads(self) -> dict[tuple[int, int], float]:

@@ -41,6 +41,11 @@ def plan_network(
     if network is None:
         raise Misfit((WHERE,), f"is missing; for a {topology} it has {' and '.join(SHAPES[topology])}")
     _check_shape(topology, network)
+    if config.fabric.isolation != "strict":
+        says = (
+            f"a {topology} needs `isolation: strict`, or flits wait in its routers; make it strict, or take a crossbar"
+        )
+        raise Misfit(("fabric", "isolation"), says)
     routers, links, columns = _routers(topology, network)
     route = _route(topology, network, routers, links)
     ports = [*initiators, *targets]
