@@ -587,8 +587,8 @@ MUTANTS = (
     Mutant(
         "a denial is lost behind an answer",
         "fabric/egress_strict.py",
-        "free.eq(~(denies & known).any())",
-        "free.eq(1)",
+        "return ~(denies & known).any()",
+        "return Const(1)",
         "answers of bank0, reads",
         "",
         "quad",
@@ -784,8 +784,8 @@ MUTANTS = (
     Mutant(
         "a drain stops a target",
         "fabric/gate.py",
-        "room.eq(level < HIGH_WATER)]",
-        "room.eq((level < HIGH_WATER) & (epoch == self.epoch))]",
+        "few = level < HIGH_WATER",
+        "few = (level < HIGH_WATER) & (epoch == self.epoch)",
         "bystander at bank, reads",
         "",
     ),

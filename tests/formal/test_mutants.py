@@ -26,6 +26,12 @@ def test_names():
     assert set(names) >= QUICK and len(set(names)) == len(names)
 
 
+def test_each_is_still_a_change_of_the_sources():
+    """Also of those that only `make mutate` plants."""
+    there = {m.name: (ROOT / "hdl" / m.file).read_text(encoding="utf-8").count(m.text) for m in MUTANTS}
+    assert {name: count for name, count in there.items() if count != 1} == {}
+
+
 def test_the_page_of_faults_is_not_stale():
     assert PAGE.read_text(encoding="utf-8") == page(), "run: build/venv/bin/python -m tests.faults"
 
