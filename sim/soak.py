@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hdl.errors import Refusal
 from hdl.files import build_folder
 from hdl.generate import generate, harness_verilog
 from hdl.plan import plan_card
@@ -155,6 +156,11 @@ def main(card: Path, seed: int, transactions: int = TRANSACTIONS, changes: int =
     -------
     int
         0 if nothing was wrong, otherwise 1.
+
+    Raises
+    ------
+    Refusal
+        The card is wrong, or its ports share links, and twins are asked for.
     """
     console = Console(soft_wrap=True)
     started = time.monotonic()
@@ -162,7 +168,10 @@ def main(card: Path, seed: int, transactions: int = TRANSACTIONS, changes: int =
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - started:4.0f} s  {text}", highlight=False, markup=False)
 
-    name = plan_card(card).card
+    plan = plan_card(card)
+    name = plan.card
+    if plan.network and changes:
+        raise Refusal(f"{card}: ports of a {plan.topology} share links, so twins differ; soak it with --changes 0")
     out = build_folder(name).resolve()
     say(f"{name}: generating and building (seed {seed})")
     bench = prepare(card, out / "soak")

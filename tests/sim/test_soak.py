@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from hdl.card import find_card
+from hdl.errors import Refusal
 from hdl.generate import generate, harness_verilog
 from hdl.plan import plan_card
 from sim.build import build_simulation
-from sim.soak import Bench, Red, added, hitless
+from sim.soak import Bench, Red, added, hitless, main
 
 from .mutants import MUTANTS, PLUSARG, plant_all
 
@@ -92,3 +94,11 @@ def test_pairs_add_up(bench):
     figures = hitless([bench.twins(SEED, 2), bench.twins(SEED + 1, 2)])
     assert figures["pairs"] == 2 and figures["changes"] == 4
     assert sum(entry["changes"] for entry in figures["cycles from commit to effect"].values()) == 4
+
+
+def test_twins_of_a_network_are_refused(tmp_path, monkeypatch):
+    """Who shares a link with what changes is no stranger."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refusal, match="ports of a ring share links, so twins differ; soak it with --changes 0"):
+        main(find_card("ring8"), SEED, transactions=0, changes=1)
+    assert not list(tmp_path.iterdir())
