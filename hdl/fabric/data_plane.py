@@ -130,7 +130,7 @@ class DataPlane(wiring.Component):
                     getattr(self, target.name).load.eq(load.level),
                 ]
             for egress, ingresses in ((egress_read, reads), (egress_write, writes)):
-                if not plan.network:
+                if not plan.network:  # which is connected below, all at once
                     self._connect_switch(m, target, egress, ingresses)
         if plan.network:
             connect_network(m, plan, plan.network, reads, egress_reads)

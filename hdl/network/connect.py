@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..fabric.egress_strict import StrictEgress
     from ..fabric.ingress_strict import StrictIngress
 
+ANSWER = ("denied", "slot", "answer")
+"""What a lane has beside its valid bit."""
+
 
 def carried(plan: Plan, *, write: bool, answers: bool) -> tuple[data.StructLayout, int]:
     """Flits of one plane in one direction, and how many classes they have: answers have none."""
@@ -90,7 +93,3 @@ def connect_network(
             ]
             if write:
                 m.d.comb += [getattr(egress, f"beat{n}").eq(payload.beat), egress.beat_valid[n].eq(here)]
-
-
-ANSWER = ("denied", "slot", "answer")
-"""What a lane has beside its valid bit."""
