@@ -123,14 +123,17 @@ def _bucket(card: Card, qos: Qos, name: str) -> tuple[int, int, int]:
             f"a limit of {format_rate(limit)}; this card can limit to {format_rate(int(step) + 1)} "
             f"up to {format_rate(int(most * step))}", ("qos", name),
         )  # fmt: skip
-    beats = MOST_BEATS if qos.burst is None else qos.burst // fabric.data_bytes
+    # A round is charged for when it is over, so what it brought may still stand there when the next one is added.
     most = (1 << fields["BURST"].fields["beats"].width) - 1
-    if not 1 <= beats <= most:
+    least = min(most, -((-2 * rate) >> fabric.budget_fraction_bits))
+    beats = max(MOST_BEATS, least) if qos.burst is None else qos.burst // fabric.data_bytes
+    if not least <= beats <= most:
         assert qos.burst is not None
         raise Invalid(
-            f"a burst of {format_bytes(qos.burst)}; this card can have {format_bytes(fabric.data_bytes)} "
-            f"up to {format_bytes(most * fabric.data_bytes)}", ("qos", "burst"),
-        )  # fmt: skip
+            f"a burst of {format_bytes(qos.burst)}; with this limit the card can have "
+            f"{format_bytes(least * fabric.data_bytes)} up to {format_bytes(most * fabric.data_bytes)}",
+            ("qos", "burst"),
+        )
     return rate, 1, beats
 
 

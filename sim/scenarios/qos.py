@@ -81,7 +81,7 @@ async def run(setting: Setting) -> None:
         return int(share * fabric.data_bytes * fabric.clock)
 
     highest = fabric.classes - 1
-    burst = 16 * fabric.data_bytes
+    burst = shallow(setting)
     steps: list[tuple[str, dict[str, dict[str, Any]]]] = [
         ("equal contracts", {}),
         (f"{left} is limited to a quarter", {left: {"limit": limit(0.25), "burst": burst}}),
@@ -110,6 +110,12 @@ async def run(setting: Setting) -> None:
     await card.quiet()
 
 
+def shallow(setting: Setting) -> int:
+    """Bytes of a bucket that is soon empty, but holds two rounds of half a target's bandwidth, see `ram.budgets`."""
+    fabric = setting.description.fabric
+    return max(16, fabric.budget_period) * fabric.data_bytes
+
+
 async def _share_a_port(setting: Setting, limit: int) -> None:
     """Two contexts of one port: that one of them has no budget is not noticed by the other."""
     for name in SLICES:
@@ -120,7 +126,7 @@ async def _share_a_port(setting: Setting, limit: int) -> None:
     for definition in wanted:
         await setting.create(definition)
     left, right = NEIGHBOURS
-    await setting.contract(left, {"limit": limit, "burst": 16 * setting.description.fabric.data_bytes})
+    await setting.contract(left, {"limit": limit, "burst": shallow(setting)})
     for write in (False, True):
         title = f"{left} is limited on a port that it shares with {right}, {'writes' if write else 'reads'}"
         await _saturate(setting, title, NEIGHBOURS, write=write)

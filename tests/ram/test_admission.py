@@ -13,7 +13,9 @@ from ram import Card, Manager, SliceDefinition
 from ram.admission import capacity, longest_latency, longest_wait
 from ram.budgets import rate_registers, write_registers
 from ram.definition import Qos
+from ram.errors import Invalid
 from ram.manifest import parse_card
+from ram.units import format_bytes
 
 from .conftest import content, example
 
@@ -30,6 +32,19 @@ def test_rate_registers(quad: Card) -> None:
     assert rate_registers(quad, Qos(limit=400_000_000)) == (period * fraction // 2, 1, 256)
     assert rate_registers(quad, Qos(limit=400_000_000, burst=4096))[2] == 512
     assert rate_registers(quad, Qos()) == (0, 0, 0)
+
+
+@given(st.integers(10**8, 10**12))
+def test_a_bucket_holds_two_rounds(quad: Card, limit: int) -> None:
+    """What two rounds bring is the least burst; less would lose tokens, so that the limit is never reached."""
+    fabric = quad.fabric
+    rate, _, beats = rate_registers(quad, Qos(limit=limit))
+    least = min(-(-2 * rate // (1 << fabric.budget_fraction_bits)), (1 << 16) - 1)
+    assert beats == max(256, least)
+    assert rate_registers(quad, Qos(limit=limit, burst=least * fabric.data_bytes)) == (rate, 1, least)
+    says = f"with this limit the card can have {format_bytes(least * fabric.data_bytes)} up to 524280B"
+    with pytest.raises(Invalid, match=says):
+        rate_registers(quad, Qos(limit=limit, burst=(least - 1) * fabric.data_bytes))
 
 
 @given(st.integers(10**6, 10**10))

@@ -121,7 +121,7 @@ def test_refused_deallocations(quad: Card, kind: str, amount: int, reason: str) 
         ({"qos": {"class": 4}}, ("qos", "class"), INVALID, "class 4 of slice 'new'; this card has classes 0 to 3"),
         ({"qos": {"burst": "4KiB"}}, ("qos", "burst"), INVALID, "a burst means nothing without a limit; give qos.limit too"),
         ({"qos": {"limit": "1kB/s"}}, ("qos", "limit"), INVALID, "a limit of 1kB/s; this card can limit to"),
-        ({"qos": {"limit": "1MB/s", "burst": "4B"}}, ("qos", "burst"), INVALID, "a burst of 4B; this card can have 8B up to 524280B"),
+        ({"qos": {"limit": "1MB/s", "burst": "4B"}}, ("qos", "burst"), INVALID, "a burst of 4B; with this limit the card can have 8B up to 524280B"),
     ],
 )  # fmt: skip
 def test_refused_definitions(
