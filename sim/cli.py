@@ -51,13 +51,18 @@ def bench(
         bool, typer.Option("--trade-off", help="Area and clock of variations of the card instead; takes an hour.")
     ] = False,
     routers: Annotated[bool, typer.Option("--routers", help="Area and clock of a network's routers instead.")] = False,
+    load: Annotated[
+        bool, typer.Option("--load", help="Latency at rising load instead, of a network beside a crossbar.")
+    ] = False,
 ) -> int:
     """Measure a card: area and clock on an FPGA, cycles and throughput; writes build/<card>/bench.json."""
     path = find_card(card)
+    from sim.measure import load as at_load
     from sim.measure import routers as of_routers
     from sim.measure import run, tradeoff
 
-    return int((of_routers if routers else tradeoff if trade_off else run).main(path, placed=placed))
+    chosen = at_load if load else of_routers if routers else tradeoff if trade_off else run
+    return int(chosen.main(path, placed=placed))
 
 
 @simulation.command()

@@ -61,15 +61,17 @@ def bytes_differ(plan: Plan, seen: Value, expected: Value, active: Value) -> Val
 
 
 class Random:
-    """Random bits, new ones each cycle (G. Marsaglia, Xorshift RNGs, 2003)."""
+    """Random bits, new ones each cycle (G. Marsaglia, Xorshift RNGs, 2003); in the first cycle all are 0."""
 
-    def __init__(self, m, seed: int, name: str) -> None:
+    def __init__(self, m, seed: Value, name: str) -> None:
         # A core that is reset does not start the same sequence again.
-        self.state = Signal(32, init=(seed * 0x9E3779B9 + 1) & 0xFFFFFFFF or 1, name=name, reset_less=True)
+        self.state = Signal(32, name=name, reset_less=True)
+        state = Signal(32, name=f"{name}_0")
         first = Signal(32, name=f"{name}_1")
         second = Signal(32, name=f"{name}_2")
         m.d.comb += [
-            first.eq(self.state ^ (self.state << 13)),
+            state.eq(Mux(self.state == 0, seed * 0x9E3779B9 + 1, self.state)),
+            first.eq(state ^ (state << 13)),
             second.eq(first ^ (first >> 17)),
         ]
         m.d.sync += self.state.eq(second ^ (second << 5))

@@ -6,7 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..bus import axi
-from ..plan.plan import Initiator, Plan
+from ..plan.plan import Plan
 from .bursts import shape_layout
 from .plane import TrafficPlane, place_bits
 from .replay import ENTRIES, Replay, entry_layout
@@ -21,6 +21,8 @@ class TrafficGenerator(wiring.Component):
 
     Members
     -------
+    number : In(8)
+        Constant; tells generators apart, in what they write and in what is random. From 1.
     port : AXI4, as a manager
     write_setting, setting, setting_value : In
         Setting number `setting` in the order of :func:`settings_layout` becomes `setting_value`; `setting_plane` says
@@ -40,8 +42,8 @@ class TrafficGenerator(wiring.Component):
     replay_ended, replay_cycles : Out
     """
 
-    def __init__(self, plan: Plan, initiator: Initiator, seed: int) -> None:
-        self.plan, self.initiator, self.seed = plan, initiator, seed
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         port = axi.Signature(
             data_width=plan.data_width,
             address_width=plan.address_width,
@@ -50,6 +52,7 @@ class TrafficGenerator(wiring.Component):
         )
         super().__init__(
             {
+                "number": In(8),
                 "port": Out(port),
                 "write_setting": In(1),
                 "setting_plane": In(1),
@@ -76,8 +79,8 @@ class TrafficGenerator(wiring.Component):
         m = Module()
         plan = self.plan
         layout = settings_layout(plan)
-        reads = TrafficPlane(plan, write=False, seed=2 * self.seed)
-        writes = TrafficPlane(plan, write=True, seed=2 * self.seed + 1)
+        reads = TrafficPlane(plan, write=False)
+        writes = TrafficPlane(plan, write=True)
         m.submodules.reads, m.submodules.writes = ResetInserter(self.reset)(reads), ResetInserter(self.reset)(writes)
         planes = (reads, writes)
         m.submodules.shapes = shapes = Memory(shape=shape_layout(), depth=1 << place_bits(), init=[])
@@ -100,7 +103,8 @@ class TrafficGenerator(wiring.Component):
                 plane.settings.eq(settings),
                 plane.measure.eq(self.measure),
                 plane.clear.eq(self.clear),
-                plane.tag.eq(self.initiator.index),
+                plane.tag.eq(self.number - 1),
+                plane.seed.eq(Cat(plane.write, self.number)),
                 plane.statistic.eq(self.statistic),
             ]
         outstanding = Signal(range(256))

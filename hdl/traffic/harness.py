@@ -146,10 +146,11 @@ class Board(wiring.Component):
         self._registers(m)
         values, signatures, replay_cycles = [], [], []
         for port in plan.initiators:
-            generator = TrafficGenerator(plan, port, seed=port.index + 1)
+            generator = TrafficGenerator(plan)
             m.submodules[f"generator_{port.name}"] = generator
             mine = self.setting_port == port.index
             m.d.comb += [
+                generator.number.eq(port.index + 1),
                 generator.write_setting.eq(self.write_setting & mine),
                 generator.setting_plane.eq(self.setting_plane),
                 generator.setting.eq(self.setting),
@@ -177,8 +178,9 @@ class Board(wiring.Component):
             self.signatures.eq(Cat(signatures)),
         ]
         for target in plan.targets:
-            memory = TrafficMemory(plan, target, words(plan, target), seed=100 + target.index)
+            memory = TrafficMemory(plan, target.address_bits, words(plan, target))
             m.submodules[f"memory_{target.name}"] = memory
+            m.d.comb += memory.seed.eq(100 + target.index)
             self._settings(m, target, memory)
             self._connect(m, target.name, memory.port)
         return m

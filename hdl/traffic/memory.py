@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In
 
 from ..bus import axi
 from ..bus.queue import Queue
-from ..plan.plan import Plan, Target
+from ..plan.plan import Plan
 from .bursts import Random, beat_offset, shape_layout
 from .rings import Rings
 
@@ -17,9 +17,9 @@ SCATTERED_SLOT_BITS = 1
 """Low bits of a slot that choose a queue of their own: requests of one source that differ in them may overtake."""
 
 
-def request_layout(plan: Plan, target: Target) -> data.StructLayout:
+def request_layout(address_bits: int) -> data.StructLayout:
     """What a target has to know of a request."""
-    return data.StructLayout({"page": target.address_bits - 12, "access": shape_layout()})
+    return data.StructLayout({"page": address_bits - 12, "access": shape_layout()})
 
 
 class TrafficMemory(wiring.Component):
@@ -34,6 +34,8 @@ class TrafficMemory(wiring.Component):
 
     Members
     -------
+    seed : In(8)
+        Constant; memories with different ones have different habits.
     port : AXI4, as a subordinate
     scatter : In(1)
     pauses : In(8)
@@ -42,15 +44,15 @@ class TrafficMemory(wiring.Component):
         It neither takes nor gives anything.
     """
 
-    def __init__(self, plan: Plan, target: Target, words: int, seed: int) -> None:
-        self.plan, self.target, self.words, self.seed = plan, target, words, seed
+    def __init__(self, plan: Plan, address_bits: int, words: int) -> None:
+        self.plan, self.address_bits, self.words = plan, address_bits, words
         port = axi.Signature(
             data_width=plan.data_width,
-            address_width=target.address_bits,
+            address_width=address_bits,
             id_width=plan.target_id_bits,
             user_width=plan.slice_bits,
         )
-        super().__init__({"port": In(port), "scatter": In(1), "pauses": In(8), "dead": In(1)})
+        super().__init__({"seed": In(8), "port": In(port), "scatter": In(1), "pauses": In(8), "dead": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -83,7 +85,7 @@ class TrafficMemory(wiring.Component):
         # Some low bits of the ID: the source is lowest, the slot above it.
         queue_bits = min(plan.source_bits + SCATTERED_SLOT_BITS, plan.target_id_bits)
         queues = 1 << queue_bits
-        layout = request_layout(plan, self.target)
+        layout = request_layout(self.address_bits)
         whole = data.StructLayout({"id": plan.target_id_bits, "request": layout})
         arriving = Signal(whole)
         self._request(m, "ar", arriving.request)
@@ -135,7 +137,7 @@ class TrafficMemory(wiring.Component):
 
     def _writes(self, m: Module, words: Memory, paused_data, paused_answer) -> None:
         plan, port = self.plan, self.port
-        layout = request_layout(plan, self.target)
+        layout = request_layout(self.address_bits)
         whole = data.StructLayout({"id": plan.target_id_bits, "request": layout})
         m.submodules.writes = writes = Queue(whole, WAITING)
         m.submodules.answers = answers = Queue(plan.target_id_bits, WAITING)

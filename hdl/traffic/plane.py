@@ -13,6 +13,9 @@ from .settings import BUCKETS, REGIONS, SLOTS, STATISTICS, settings_layout
 
 DEPTH = 32
 """Requests of one ID that can be outstanding."""
+WAITING = 64
+"""Requests that can be due and not made; what falls due then is given up."""
+SEED_BITS = 9
 ERRORS = ("response", "data", "last", "unasked")
 
 
@@ -38,7 +41,8 @@ class TrafficPlane(wiring.Component):
     """Makes requests, times them, and checks what comes back.
 
     In each cycle a request is proposed at random; it is made if the port takes one, nobody uses its place, and, for a
-    checked read, something was written there. A checked read asks for what the last write of its place wrote.
+    checked read, something was written there. A checked read asks for what the last write of its place wrote. With the
+    setting `rate` requests fall due at random, whether earlier ones were made or not, and are timed from then on.
 
     Members
     -------
@@ -49,6 +53,8 @@ class TrafficPlane(wiring.Component):
         Statistics become 0.
     tag : In
         Who writes, as it stands in the data.
+    seed : In
+        Constant; planes with different ones make different traffic.
     address : stream of address_layout
         The request; made in the cycle in which it is first offered.
     data : stream of {data, strobe, last}
@@ -68,8 +74,8 @@ class TrafficPlane(wiring.Component):
         The statistic that is asked for, and its value.
     """
 
-    def __init__(self, plan: Plan, *, write: bool, seed: int) -> None:
-        self.plan, self.write, self.seed = plan, write, seed
+    def __init__(self, plan: Plan, *, write: bool) -> None:
+        self.plan, self.write = plan, write
         answer = {"id": plan.id_width, "response": 2, "last": 1}
         beat = {"data": plan.data_width, "strobe": plan.data_bytes, "last": 1}
         members: dict[str, wiring.Member] = {"data": Out(stream.Signature(data.StructLayout(beat)))} if write else {}
@@ -79,6 +85,7 @@ class TrafficPlane(wiring.Component):
                 "measure": In(1),
                 "clear": In(1),
                 "tag": In(4),
+                "seed": In(SEED_BITS),
                 "address": Out(stream.Signature(address_layout(plan))),
                 **members,
                 "answer": In(
@@ -103,13 +110,14 @@ class TrafficPlane(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan, settings = self.plan, self.settings
-        self.random = Random(m, 2 * self.seed + 1, "random_a")
-        self.other = Random(m, 2 * self.seed + 2, "random_b")
+        self.random = Random(m, (self.seed << 1) + 1, "random_a")
+        self.other = Random(m, (self.seed << 1) + 2, "random_b")
         now = Signal(32)
         m.d.sync += now.eq(now + 1)
 
         proposal = Signal(address_layout(plan))
         self._propose(m, proposal)
+        due, birth = self._due(m, now)
         pause = Signal(8)
         outstanding = Signal(range(64))
         m.d.comb += [
@@ -118,6 +126,7 @@ class TrafficPlane(wiring.Component):
             self.makes.eq(
                 settings.run
                 & (self.replay_ready | ~settings.replay)
+                & due
                 & (~self.address.valid | self.address.ready)
                 & (pause == 0)
                 & (outstanding < settings.limit)
@@ -138,8 +147,21 @@ class TrafficPlane(wiring.Component):
         m.d.sync += outstanding.eq(outstanding + self.makes - self.ends)
         if self.write:
             self._send(m, proposal)
-        self._receive(m, proposal, now)
+        self._receive(m, proposal, now, birth)
         return m
+
+    def _due(self, m: Module, now: Signal) -> tuple[Value, Value]:
+        """Whether a request is due, and in which cycle it could have been offered first."""
+        settings = self.settings
+        m.submodules.due = due = Queue(32, WAITING)
+        m.d.comb += [
+            due.i.valid.eq(self.other.bits(23, 8) < settings.rate),
+            due.i.payload.eq(now + 2),
+            due.o.ready.eq(self.makes),
+            due.clear.eq(~settings.run),
+        ]
+        always = settings.rate == 0
+        return always | due.o.valid, Mux(always, now + 1, due.o.payload)
 
     def _propose(self, m: Module, proposal: data.View) -> None:
         plan, settings, random, other = self.plan, self.settings, self.random, self.other
@@ -231,7 +253,7 @@ class TrafficPlane(wiring.Component):
         with m.If(sent):
             m.d.sync += number.eq(Mux(last, 0, number + 1))
 
-    def _receive(self, m: Module, proposal: data.View, now: Signal) -> None:
+    def _receive(self, m: Module, proposal: data.View, now: Signal, birth: Value) -> None:
         """Match answers with what was made: a ring for each ID."""
         plan, ids = self.plan, 1 << self.plan.id_width
         made = data.StructLayout({"request": address_layout(plan), "birth": 32})
@@ -245,7 +267,7 @@ class TrafficPlane(wiring.Component):
             rings.push.eq(self.makes),
             rings.push_at.eq(proposal.id),
             rings.request.request.eq(proposal),
-            rings.request.birth.eq(now + 1),  # it is offered in the next cycle
+            rings.request.birth.eq(birth),
             rings.at.eq(answer.id),
             rings.beat.eq(taken & asked),
             rings.pop.eq(self.ends),

@@ -40,6 +40,7 @@ SETTINGS: dict[str, int] = {
     "expect": 2,  # response of a request that is right
     "mute": 1,  # errors do not count; ends with the port's next reset, as `run` does
     "forget": 8,  # what was written in these regions is forgotten, once (settings of the read plane only)
+    "rate": 8,  # in how many cycles of 256 a request falls due, to be made when it can be; 0: one is always due
     "replay": 1,  # places and times come from the program, not from `pattern`, `region_*` and `pause_mask`
 }
 """Name and width. For each region come ``base0`` to ``base7``, its first window granule, and ``user0`` to ``user7``,

@@ -33,9 +33,19 @@ def path(points: str, **values: object) -> str:
     return f"<path {attributes(d=points, **values)}/>"
 
 
+def named(element: str, title: str) -> str:
+    """An element with a tool tip."""
+    return f"<g><title>{escape(title)}</title>{element}</g>"
+
+
 def line(x1: float, y1: float, x2: float, y2: float, **values: object) -> str:
     """A straight line."""
     return f"<line {attributes(x1=_round(x1), y1=_round(y1), x2=_round(x2), y2=_round(y2), **values)}/>"
+
+
+def circle(x: float, y: float, radius: float, **values: object) -> str:
+    """A circle."""
+    return f"<circle {attributes(cx=_round(x), cy=_round(y), r=_round(radius), **values)}/>"
 
 
 def picture(width: float, height: float, body: list[str], label: str) -> str:

@@ -1,5 +1,6 @@
 """The harness as the test bench sees it: the card's register port, and the generators' settings and statistics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -226,16 +227,16 @@ class Desk:
         return result
 
 
-def everywhere(description: CardDescription, port: str, granules: int, **qos: Any) -> SliceDefinition:
-    """A slice with one initiator port and some granules in each memory that the port reaches."""
-    context = next(
-        context for context in description.contexts if description.initiators[context.initiator].name == port
-    )
-    kind = {"host": "contexts", "core": "cores"}[description.kind(context.name)]
-    initiator = description.initiators[context.initiator]
+def everywhere(description: CardDescription, ports: Sequence[str], granules: int, **qos: Any) -> SliceDefinition:
+    """A slice with hosts and cores that reach the same targets, and with some granules in each memory there."""
+    held: dict[str, list[str]] = {"contexts": [], "cores": []}
+    for port in ports:
+        context = next(one for one in description.contexts if description.initiators[one.initiator].name == port)
+        held[{"host": "contexts", "core": "cores"}[description.kind(context.name)]].append(context.name)
+        initiator = description.initiators[context.initiator]
     memory = [
         {"name": f"in_{description.targets[target].name}", "size": granules * description.fabric.granule,
          "targets": [description.targets[target].name]}
         for target in initiator.targets if description.targets[target].kind == "memory"
     ]  # fmt: skip
-    return SliceDefinition.model_validate({"slice": f"on_{port}", kind: [context.name], "memory": memory, "qos": qos})
+    return SliceDefinition.model_validate({"slice": f"on_{ports[0]}", **held, "memory": memory, "qos": qos})

@@ -1,6 +1,7 @@
 """The cocotb test behind `make bench`: cycles and throughput of a card, written to the file that `+run=` names."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,35 @@ class Bench:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.ports = desk.manifest["initiators"]
+        initiators = enumerate(desk.manifest["initiators"])
+        self.ports = {n: port for n, port in initiators if port["kind"] in ("host", "core")}
         self.count = len(self.ports)
+        self.slices: dict[int, str] = {}
         self.result: dict[str, float] = {}
         self.errors = 0
 
     async def set_up(self, classes: dict[int, int] | None = None) -> None:
-        """A slice for each port; `classes` by port."""
+        """A slice for each port, or, if the card has too few, for ports with the same targets; `classes` by port."""
         description = self.desk.description
-        slices = [
-            everywhere(description, port["name"], GRANULES, **{"class": (classes or {}).get(n, 0)})
-            for n, port in enumerate(self.ports)
-        ]
-        await self.desk.apply(*slices)
+        fabric, groups = description.fabric, [[port] for port in self.ports]
+        while len(groups) > min(fabric.slices, fabric.keys - 1):
+            groups.sort(key=len)
+            fewest, other = next(
+                (a, b) for a, b in combinations(groups, 2)
+                if self.ports[a[0]]["targets"] == self.ports[b[0]]["targets"]
+            )  # fmt: skip
+            fewest += other
+            groups.remove(other)
+        definitions = []
+        for group in sorted(groups):
+            names = [self.ports[port]["name"] for port in group]
+            definitions.append(everywhere(description, names, GRANULES, **{"class": (classes or {}).get(group[0], 0)}))
+            self.slices |= dict.fromkeys(group, definitions[-1].slice)
+        await self.desk.apply(*definitions)
 
     async def tell(self, port: int, plane: int, length: int, **settings: int) -> None:
         """Start a plane."""
-        bases = {f"base{n}": base for n, base in enumerate(self.desk.bases(f"on_{self.ports[port]['name']}"))}
+        bases = {f"base{n}": base for n, base in enumerate(self.desk.bases(self.slices[port]))}
         # Data is checked elsewhere, with places that are used by one request at a time.
         await self.desk.tell(port, plane, **bases, **PLACES[length], check=0, length=length, run=1, **settings)
 
@@ -57,12 +70,12 @@ class Bench:
     async def all_ports(self, name: str, length: int, planes: tuple[int, ...] = (READ, WRITE), **settings: int) -> None:
         """Everybody at once, reads and writes apart; notes beats per cycle and port."""
         for plane in planes:
-            for port in range(self.count):
+            for port in self.ports:
                 first = settings.get("region_first", 0)
                 own = settings | ({"region_first": port % self.count} if first < 0 else {})
                 await self.tell(port, plane, length, **own)
             seen = await self.window()
-            rate = sum(seen[port, plane].beats for port in range(self.count)) / (WINDOW * self.count)
+            rate = sum(seen[port, plane].beats for port in self.ports) / (WINDOW * self.count)
             self.result[f"{name}_{'rw'[plane]}"] = rate
 
     async def zero_load(self) -> None:
@@ -76,7 +89,7 @@ class Bench:
     async def victim(self, name: str, length: int) -> None:
         """Single reads of a higher class against streams of everybody else at the same target."""
         await self.tell(0, READ, SINGLE, limit=1, pause_mask=15)
-        for port in range(1, self.count):
+        for port in list(self.ports)[1:]:
             await self.tell(port, READ, length)
         seen = (await self.window(LONG_WINDOW))[0, READ]
         self.result[f"{name}_mean"], self.result[f"{name}_max"] = seen.mean, seen.latency_max

@@ -137,13 +137,14 @@ class Pair(wiring.Component):
 
     def __init__(self, plan):
         self.plan = plan
-        self.generator = TrafficGenerator(plan, plan.initiators[0], seed=1)
-        self.memory = TrafficMemory(plan, plan.targets[0], 1 << 13, seed=2)
+        self.generator = TrafficGenerator(plan)
+        self.memory = TrafficMemory(plan, plan.targets[0].address_bits, 1 << 13)
         super().__init__({"spoil": In(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.generator, m.submodules.memory = self.generator, self.memory
+        m.d.comb += [self.generator.number.eq(1), self.memory.seed.eq(2)]
         above, below = self.generator.port, self.memory.port
         for name, member in above.signature.members.items():
             m.d.comb += (

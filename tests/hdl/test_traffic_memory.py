@@ -69,7 +69,7 @@ async def _read(ctx, port, requests):
 
 
 def _run(plan, requests, *, scatter):
-    memory = TrafficMemory(plan, plan.targets[0], 1024, seed=3)
+    memory = TrafficMemory(plan, plan.targets[0].address_bits, 1024)
     found = []
 
     async def bench(ctx):
@@ -78,6 +78,7 @@ def _run(plan, requests, *, scatter):
             ctx.set(getattr(port, f"{prefix}len"), BEATS - 1)
             ctx.set(getattr(port, f"{prefix}size"), 2)
             ctx.set(getattr(port, f"{prefix}burst"), 1)
+        ctx.set(memory.seed, 3)
         ctx.set(memory.scatter, scatter)
         found.append(await _write(ctx, port, requests))
         found.append(await _read(ctx, port, requests))

@@ -80,6 +80,7 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path / "build" / "trio"
 
 
+@pytest.mark.xdist_group("trio harness")
 def test_programs_run_alone_together_and_while_the_card_changes(elsewhere, capsys):
     """All that they read is right, sharing only adds to their time, and the table says what the file says."""
     assert replay.main(TRIO, requests=REQUESTS) == 0
