@@ -59,9 +59,13 @@ def _edge(edge: Edge) -> dict[str, Any]:
 
 
 def _network(network: Network) -> dict[str, Any]:
-    """Routers, and by which of them each flow goes; `cycles` is what the network adds to a request and its answer."""
+    """Routers, their ports, and by which of them each flow goes; `cycles` is what that adds there and back."""
     return {
         "routers": list(network.routers),
+        "columns": network.columns,
+        "links": [list(link) for link in network.links],
+        "initiators": list(network.initiators),
+        "targets": list(network.targets),
         "hop_cycles": network.hop_cycles,
         "flows": [
             {

@@ -10,7 +10,7 @@ from ..judge import Judgement
 from ..judge.figures import curves
 from ..judge.scoreboard import Result
 from ..judge.verdicts import figure_text
-from . import card, quality, svg, timeline
+from . import card, network, quality, svg, timeline
 from .card import Owners
 from .results import load
 
@@ -117,6 +117,7 @@ def _context(manifest: dict[str, Any], judgement: Judgement) -> dict[str, Any]:
         "skipped": [mark for result in judgement.results.values() for mark in result.trace.noted("skipped")],
         "quality": quality.draw(judgement.measurements),
         "before": None,
+        "network": None,
         "timeline": None,
         "changes": [],
         "legend": [],
@@ -135,6 +136,7 @@ def _context(manifest: dict[str, Any], judgement: Judgement) -> dict[str, Any]:
             "before": card.draw(manifest, owners[0], "the card before"),
             "after": card.draw(manifest, owners[-1], "the card after"),
             "legend": _legend(owners[0], owners[-1], names, manifest),
+            "network": network.draw(manifest, owners[-1], main) if "network" in manifest else None,
             "changes": _changes(main, start),
         }
     quiet = _quiet(judgement, main)

@@ -17,7 +17,7 @@ Owners = dict[str, dict[str, Any]]
 """What each slice holds, by its number, as the bench notes it."""
 
 
-def _port_owner(owners: Owners, port: dict[str, Any], context: int, manifest: dict[str, Any]) -> int | None:
+def port_owner(owners: Owners, port: dict[str, Any], context: int, manifest: dict[str, Any]) -> int | None:
     """Slice of a context of a port."""
     for number, held in owners.items():
         if port["kind"] == "host":
@@ -50,7 +50,7 @@ def _initiators(manifest: dict[str, Any], owners: Owners, height: float) -> list
     drawn = []
     for index, port in enumerate(ports):
         top = index * step + step / 2 - 15
-        holders = [_port_owner(owners, port, number, manifest) for number in range(len(port["contexts"]))]
+        holders = [port_owner(owners, port, number, manifest) for number in range(len(port["contexts"]))]
         single = svg.colour(holders[0]) if len(holders) == 1 else svg.LINE
         drawn.append(svg.line(LEFT, top + 15, SWITCH, top + 15, stroke=single, stroke_width=2.2))
         stroke = single if holders[0] is not None else svg.LINE
