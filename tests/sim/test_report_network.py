@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
 
 from hdl.plan import manifest, plan_card
 from sim.judge.pieces import Asked
+from sim.judge.scoreboard import Result
 from sim.judge.transactions import Request
 from sim.report import network, svg
 
@@ -18,8 +20,7 @@ BEATS, CYCLES, SLICE = 4, 8, 2
 
 def access(*, write: bool) -> Request:
     """Four beats, of slice 2."""
-    place = {"number": 0, "cycle": 1, "id": 0, "address": 0, "length": BEATS - 1, "size": 3, "burst": 1}
-    request = Request("bank0", write, **place, lock=0, cache=0, prot=0, user=SLICE)
+    request = Request("bank0", write, 0, 1, 0, 0, BEATS - 1, 3, 1, lock=0, cache=0, prot=0, user=SLICE)
     request.beats = [(0, 1)] * BEATS if write else []
     request.responses = [0] if write else [0] * BEATS
     return request
@@ -34,7 +35,7 @@ def test_a_link_is_as_wide_as_it_was_used(card: str, write: bool) -> None:
     request = access(write=write)
     asked = Asked(flow["initiator"], request, request, set(), access=request, target=flow["target"])
     denied = Asked(0, request, request, set(), denied=True)
-    result = SimpleNamespace(asked=[asked, denied], trace=SimpleNamespace(cycles=CYCLES))
+    result = cast(Result, SimpleNamespace(asked=[asked, denied], trace=SimpleNamespace(cycles=CYCLES)))
     path = [tuple(link) for link in flow["request" if write else "response"]]
     assert network.link_beats(described, result) == {link: {SLICE: BEATS} for link in path}
 
