@@ -171,7 +171,7 @@ def test_find_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("mine", "boards/mine", "boards/mine/card.yaml", str(tmp_path / "boards/mine")):
         assert find_card(text).samefile("boards/mine/card.yaml")
     for text in ("yours", "boards", "", "../mine", "boards/mine/none.yaml"):
-        with pytest.raises(Refusal, match="mesh16, mine, mini, quad, ring8, wide"):
+        with pytest.raises(Refusal, match="mesh16, mine, mini, quad, ring8, tree7, wide"):
             find_card(text)
 
 

@@ -89,7 +89,7 @@ def test_schema_card(capsys: Capture) -> None:
         (("frobnicate",), ("frobnicate", "--help")),
         (("check",), ("card", "check --help")),
         (("check", "mini", "quad"), ("quad",)),
-        (("check", "nothing"), ("'nothing'", "mini, quad, ring8, wide", "card.yaml")),
+        (("check", "nothing"), ("'nothing'", "mini, quad, ring8, tree7, wide", "card.yaml")),
         (("check", "--colour"), ("--colour",)),
         (("registers", "mini", "--format", "docx"), ("docx", "'rdl'", "'html'")),
         (("registers", "mini", "-o", "."), ("folder", "name of a file")),
