@@ -19,7 +19,7 @@ from .control.window_fill import WindowFill
 from .edge.ports import connect_edges, edge_members
 from .fabric.data_plane import PLANES, DataPlane
 from .fabric.load_level import LEVEL_BITS
-from .plan.blocks import INTERRUPTS, register_map
+from .plan.blocks import INTERRUPTS, OWNER, register_map
 from .plan.manifest import manifest
 from .plan.plan import Plan
 from .plan.registers import MAGIC, MAP_VERSION
@@ -54,7 +54,7 @@ def _identity(plan: Plan) -> dict[tuple[str, str], int]:
 
 def card_members(plan: Plan) -> dict[str, wiring.Member]:
     """The ports of a card, see :class:`Card`."""
-    control = axi.LiteSignature(address_width=register_map(plan).address_bits)
+    control = axi.LiteSignature(address_width=register_map(plan).bus_bits)
     return {
         **edge_members(plan),
         **flat("control", control, manager=False),
@@ -71,7 +71,8 @@ class Card(wiring.Component):
     <initiator>_<AXI4 signal>, <target>_<AXI4 signal>
         An AXI4 or AXI4-Lite port each, named as in the card description.
     control_<AXI4-Lite signal>
-        The register port, for the RAM alone.
+        The register port, for the RAM alone. Address bits above the map carry a token, see
+        :class:`hdl.control.fence.Fence`; who has no use for that ties them to 0.
     interrupt : Out(1)
     <core>_reset, <core>_hold, <core>_boot_address, <device>_dma_reset : Out
     <target>_cut_off : Out(1)
@@ -90,7 +91,7 @@ class Card(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self.plan
-        self.bank = m.submodules.bank = Bank(self.registers, _identity(plan))
+        self.bank = m.submodules.bank = Bank(self.registers, _identity(plan), OWNER)
         self.meter = m.submodules.meter = Meter(plan)
         self.barrier = m.submodules.barrier = Barrier(len(plan.targets))
         self.data_plane = m.submodules.data_plane = DataPlane(plan)

@@ -228,6 +228,21 @@ def attach(
         desk.settle(desk.manager.attach(target))
 
 
+@app.command("take-over")
+def take_over(
+    card: CardOption,
+    token: Annotated[
+        int | None, typer.Option(help="A newer token. [default: the next one]", show_default=False)
+    ] = None,
+    state: StateOption = None,
+    operations: OperationsOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Own the card from now on: it refuses what anybody writes who has an older token."""
+    with session(card, state, operations, dry_run=dry_run) as desk:
+        desk.settle(desk.manager.take_over(desk.inventory.token + 1 if token is None else token))
+
+
 @app.command("assert")
 def assert_(files: Files, card: CardOption, state: StateOption = None) -> int:
     """Exit code 1, and a line for each difference, unless the slices are as the files say."""

@@ -124,6 +124,8 @@ class Inventory(Record):
         The card that it is about.
     generation : int
         Number of transitions since reset, as in the card's GENERATION register.
+    token : int
+        Under which the card takes writes, as in its FENCE register.
     slices : tuple of Slice
         In the order of their creation.
     cleared : tuple of str
@@ -133,6 +135,7 @@ class Inventory(Record):
     card: str
     hash: str
     generation: int = 0
+    token: int = 0
     slices: tuple[Slice, ...] = ()
     cleared: tuple[str, ...] = ()
 

@@ -13,18 +13,23 @@ from .invariants import violations
 from .inventory import Inventory, empty
 from .manager import Answer, Manager
 from .manifest import Card
-from .operations import Operation, Transition, Wait, Write
+from .operations import Operation, Transition, Wait, Write, identity_of
+from .transition import fence, taken_over
 from .transport import ExecutionError, FileTransport, Transport, execute
 
 FORMAT = 1
 
 
 class Intent(NamedTuple):
-    """A change that has begun: its transition, the state after it, and how many operations are known to be complete."""
+    """A change that has begun: its transition, the state after it, and how many operations are known to be complete.
+
+    With `begun` the card has been touched even if none is: by a former owner, whose change this one finishes.
+    """
 
     transition: Transition
     after: Inventory
     done: int
+    begun: bool = False
 
 
 class Journal:
@@ -79,8 +84,9 @@ class Journal:
                     Transition.from_dict(content["intent"]["transition"]),
                     Inventory.model_validate(content["intent"]["after"]),
                     0,
+                    bool(content["intent"].get("begun", False)),
                 )
-                self.intent = self.intent._replace(done=self._read_progress(self.intent.transition))
+                self.intent = self.intent._replace(done=self._read_progress(self.intent))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -94,21 +100,22 @@ class Journal:
     def _save(self) -> None:
         intent: dict[str, Any] | None = None
         if self.intent is not None:
-            transition, after, _ = self.intent
-            intent = {"after": after.model_dump(mode="json"), "transition": transition.to_dict()}
+            transition, after, _, begun = self.intent
+            intent = {"after": after.model_dump(mode="json"), "transition": transition.to_dict(), "begun": begun}
         content = {
             "format": FORMAT, "card": self.card.card, "hash": self.card.hash,
             "inventory": self.inventory.model_dump(mode="json"), "intent": intent,
         }  # fmt: skip
         write_atomically(self.path, json.dumps(content, indent=1) + "\n")
 
-    def _read_progress(self, transition: Transition) -> int:
+    def _read_progress(self, intent: Intent) -> int:
         """How far a change had come. It need not survive a power failure, since the card does not either."""
         try:
-            generation, done = map(int, self.progress_path.read_text(encoding="utf-8").split())
+            generation, token, done = map(int, self.progress_path.read_text(encoding="utf-8").split())
         except (OSError, ValueError):
             return 0
-        return done if generation == transition.generation and 0 <= done <= len(transition.operations) else 0
+        of_this = (generation, token) == (intent.transition.generation, intent.after.token)
+        return done if of_this and 0 <= done <= len(intent.transition.operations) else 0
 
     # ------------------------------------------------------------ one change
 
@@ -124,7 +131,8 @@ class Journal:
         """The first `done` operations are complete."""
         assert self.intent is not None, "no change has begun"
         self.intent = self.intent._replace(done=done)
-        write_atomically(self.progress_path, f"{self.intent.transition.generation} {done}\n", durable=False)
+        of_this = f"{self.intent.transition.generation} {self.intent.after.token}"
+        write_atomically(self.progress_path, f"{of_this} {done}\n", durable=False)
 
     def finish(self) -> None:
         """The change is complete: its state is the present one."""
@@ -161,6 +169,44 @@ class Journal:
         await self._run(transport, answer.transition, 0, on_operation)
         manager.commit(answer)
 
+    async def take_over(
+        self,
+        manager: Manager,
+        token: int,
+        transport: Transport,
+        *,
+        on_operation: Callable[[Operation, int], None] | None = None,
+    ) -> None:
+        """Own the card from now on: it refuses writes under older tokens, so whoever had it before cannot touch it.
+
+        What that one left unfinished is finished, under the new token. How far it came is read once it can come no
+        further.
+
+        Raises
+        ------
+        Refusal
+            The token is not newer than the present one, or does not fit.
+        ExecutionError
+            As of `carry_out`; also if the card has had a newer owner already.
+        """
+        known = self.inventory if self.intent is None else self.intent.after
+        answer = Manager(self.card, known).take_over(token)
+        if answer.transition is None:
+            raise Refusal(answer.reason)
+        if not isinstance(transport, FileTransport):
+            await execute(fence(self.card, token), transport)
+            self._load()
+            manager.inventory = self.inventory
+        if self.intent is None:
+            await self.carry_out(manager, manager.take_over(token), transport, on_operation=on_operation)
+            return
+        transition, after, done, _ = self.intent
+        transition = taken_over(self.card, rest_of(transition, done), token)
+        self.intent = Intent(transition, after.model_copy(update={"token": token}), 0, begun=True)
+        self._save()
+        await self._run(transport, transition, 0, on_operation)
+        manager.inventory = self.inventory
+
     async def resume(
         self, transport: Transport, *, on_operation: Callable[[Operation, int], None] | None = None
     ) -> bool:
@@ -177,7 +223,7 @@ class Journal:
         """
         if self.intent is None:
             return False
-        transition, _, done = self.intent
+        transition, _, done, _ = self.intent
         if isinstance(transport, FileTransport):
             await self._run(transport, transition, 0, on_operation)
         else:
@@ -200,7 +246,7 @@ class Journal:
                 on_operation(operation, index)
 
         assert self.intent is not None
-        untouched = self.intent.done == 0
+        untouched = self.intent.done == 0 and not self.intent.begun
         try:
             await execute(transition, transport, on_operation=note)
         except ExecutionError as error:
@@ -225,10 +271,8 @@ def rest_of(transition: Transition, done: int) -> Transition:
     writes_left = sum(isinstance(operation, Write) for operation in rest)
     identity = [
         operation
-        for operation in operations
-        if operation.register.startswith("identity.")
-        and not isinstance(operation, Write)
-        and (writes_left > 1 or operation.register != "identity.GENERATION")
+        for operation in identity_of(transition)
+        if writes_left > 1 or operation.register != "identity.GENERATION"
     ]
     waits = {operation.address: operation for operation in operations if isinstance(operation, Wait)}
     return Transition(

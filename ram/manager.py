@@ -15,7 +15,7 @@ from .manifest import Card
 from .operations import Transition
 from .reconcile import InDefinition, reconcile
 from .time_slots import assign
-from .transition import attach, build
+from .transition import attach, build, take_over
 from .units import format_bytes, format_rate
 
 
@@ -204,6 +204,18 @@ class Manager:
         generation = (self.inventory.generation + 1) % (1 << 32)
         after = self.inventory.model_copy(update={"generation": generation})
         transition = attach(self.card, target, self.inventory, after)
+        return Answer(Code.SUCCESS, transition.title, transition, after)
+
+    def take_over(self, token: int) -> Answer:
+        """Own the card under a token that is newer than all before. Nobody's resources change."""
+        present, most = self.inventory.token, (1 << self.card.fabric.token_bits) - 1
+        if present == most:
+            return self._refuse(Invalid(f"the card has had all its {most} owners: reset it, then tokens begin anew"))
+        if isinstance(token, bool) or not isinstance(token, int) or not present < token <= most:
+            return self._refuse(Invalid(f"the token {token!r} is not newer: it must be {present + 1} to {most}"))
+        generation = (self.inventory.generation + 1) % (1 << 32)
+        after = self.inventory.model_copy(update={"generation": generation, "token": token})
+        transition = take_over(self.card, self.inventory, after)
         return Answer(Code.SUCCESS, transition.title, transition, after)
 
     def definition(self, vm_id: str, *, exact: bool = False) -> SliceDefinition:

@@ -24,7 +24,8 @@ class Fabric(Frozen):
     """Numbers of the fabric: sizes in bytes, widths in bits, `clock` in hertz, `budget_period` in cycles.
 
     With `isolation` ``strict`` bursts of more than `chunk` beats are split. With `budgets` ``separate`` a slice can
-    have one for reads and one for writes; with `slice_outstanding` a limit of its outstanding requests.
+    have one for reads and one for writes; with `slice_outstanding` a limit of its outstanding requests. An address on
+    the register port has `register_bits` that name a register, and above them, in a write, `token_bits`.
     """
 
     data_width: int
@@ -48,6 +49,8 @@ class Fabric(Frozen):
     path_cycles: int
     budget_period: int
     budget_fraction_bits: int
+    register_bits: int
+    token_bits: int
 
     @property
     def data_bytes(self) -> int:
@@ -213,6 +216,10 @@ class Card(Frozen):
         """Byte address of a register; KeyError if the card has none of that name."""
         found = self.registers[block]
         return found.base + member * found.stride + found.registers[register].offset
+
+    def under(self, token: int, address: int) -> int:
+        """The address at which a register is written under a token, whatever token `address` has."""
+        return address % (1 << self.fabric.register_bits) | token << self.fabric.register_bits
 
     def label(self, block: str, member: int, register: str) -> str:
         """A register's name for people: ``target.bank0.REKEY``."""

@@ -1,6 +1,8 @@
 """What a transition consists of: register operations, each with its reason."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from .errors import Refusal
@@ -41,6 +43,8 @@ class Compare:
 
 
 Operation = Write | Wait | Compare
+FENCE = "identity.FENCE"
+"""The register that holds the owner's token."""
 _KINDS: dict[str, type[Write] | type[Wait] | type[Compare]] = {"write": Write, "wait": Wait, "compare": Compare}
 
 
@@ -109,6 +113,8 @@ def failure(transition: Transition, operation: Wait | Compare) -> str:
     """What it means that a register is not as `operation` expects, in a few words; no line breaks."""
     if operation.register == "identity.GENERATION":
         return f"the card is not in the state that this change starts from (generation {transition.generation})"
+    if operation.register == FENCE:
+        return f"the card has another owner: it takes no writes under the token {operation.expected} of this change"
     if operation.register.startswith("identity."):
         return f"this is not the card '{transition.card}' (manifest hash {transition.hash[:16]}...)"
     if isinstance(operation, Wait):
@@ -117,17 +123,17 @@ def failure(transition: Transition, operation: Wait | Compare) -> str:
 
 
 class Recorder:
-    """Collects operations by register name, with addresses and field positions from the manifest."""
+    """Collects operations by register name, with addresses and fields from the manifest; writes are under `token`."""
 
-    def __init__(self, card: Card) -> None:
-        self.card = card
+    def __init__(self, card: Card, token: int) -> None:
+        self.card, self.token = card, token
         self.operations: list[Operation] = []
 
     def write(self, block: str, member: int, register: str, reason: str, **fields: int) -> None:
         """Write the fields given, and zero to the others."""
         value = self.card.value(block, register, **fields)
         address, label = self.card.address(block, member, register), self.card.label(block, member, register)
-        self.operations.append(Write(address, value, label, reason))
+        self.operations.append(Write(self.card.under(self.token, address), value, label, reason))
 
     def wait(self, block: str, member: int, register: str, reason: str, polls: int, **fields: int) -> None:
         """Wait until the fields have the values given."""
@@ -141,8 +147,8 @@ class Recorder:
         address, label = self.card.address(block, member, register), self.card.label(block, member, register)
         self.operations.append(Compare(address, mask, value, label, reason))
 
-    def identity(self, generation: int) -> None:
-        """Stop unless the card is the one that the manifest describes, and in the state that is expected."""
+    def identity(self, generation: int | None = None) -> None:
+        """Stop unless the card is the one that the manifest describes, and in the state that is expected, if any is."""
         magic = self.card.registers["identity"].registers["MAGIC"].fields["value"].reset
         version = self.card.registers["identity"].registers["VERSION"].fields["value"].reset
         self.compare("identity", 0, "MAGIC", "this is a hardslice card", value=magic)
@@ -150,7 +156,37 @@ class Recorder:
         for word in range(4):
             value = int(self.card.hash[8 * word : 8 * word + 8], 16)
             self.compare("identity", 0, f"HASH{word}", f"it is the card '{self.card.card}' as described", value=value)
-        self.compare("identity", 0, "GENERATION", "it is in the state that this change starts from", value=generation)
+        if generation is not None:
+            reason = "it is in the state that this change starts from"
+            self.compare("identity", 0, "GENERATION", reason, value=generation)
+
+    def fence(self) -> None:
+        """Stop if somebody with a newer token has taken the card over."""
+        self.compare("identity", 0, "FENCE", "it still takes writes under this token", token=self.token)
+
+    def end(self, generation: int) -> None:
+        """The change is complete. A bus that tells nobody of a refused write is no excuse: the fence is looked at."""
+        self.write("identity", 0, "GENERATION", "the change is complete", value=generation)
+        self.fence()
+
+
+def retoken(operations: Iterable[Operation], card: Card, token: int) -> Iterator[Operation]:
+    """The same operations under another token."""
+    for operation in operations:
+        if isinstance(operation, Write):
+            yield replace(operation, address=card.under(token, operation.address))
+        elif operation.register == FENCE and isinstance(operation, Compare):
+            yield replace(operation, expected=token)
+        else:
+            yield operation
+
+
+def identity_of(transition: Transition) -> tuple[Operation, ...]:
+    """The comparisons that a transition begins with: is it the card, in the state and with the owner expected?"""
+    known = takewhile(
+        lambda one: isinstance(one, Compare) and one.register.startswith("identity."), transition.operations
+    )
+    return tuple(known)
 
 
 def check_same_card(transition: Transition, card: Card) -> None:

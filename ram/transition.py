@@ -1,12 +1,13 @@
 """From one state of a card to another: which register operations, in which order, and why."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from .image import Contract, Entry, Image, bridge, image_of
 from .inventory import Inventory
 from .manifest import Card
-from .operations import Recorder, Transition
+from .operations import FENCE, Recorder, Transition, identity_of, retoken
 
 POLLS = 100_000
 """Polls for something that takes a drain: a few responses of a target."""
@@ -29,31 +30,66 @@ def build(card: Card, title: str, before: Inventory, after: Inventory) -> Transi
     writer.step(start, between)
     writer.step(between, end)
     changes = writer.recorder.operations
-    recorder = Recorder(card)
+    recorder = Recorder(card, after.token)
     if changes:
         recorder.identity(before.generation)
+        recorder.fence()
         recorder.operations += changes
-        recorder.write("identity", 0, "GENERATION", "the change is complete", value=after.generation)
+        recorder.end(after.generation)
     return Transition(title, card.card, card.hash, before.generation, tuple(recorder.operations))
 
 
 def attach(card: Card, target: str, before: Inventory, after: Inventory) -> Transition:
     """The transition that attaches a target again that was cut off; it has been reset meanwhile."""
     title, member = f"attach {target}", card.target[target]
-    recorder = Recorder(card)
+    recorder = Recorder(card, after.token)
     recorder.identity(before.generation)
+    recorder.fence()
     recorder.compare("target", member, "STATUS", f"{target} is cut off and owes nothing", cut_off=1, settled=1)
     recorder.write("target", member, "ATTACH", f"{target} gets requests again", attach=1)
     recorder.wait("target", member, "STATUS", f"{target} is attached", POLLS, cut_off=0)
-    recorder.write("identity", 0, "GENERATION", "the change is complete", value=after.generation)
+    recorder.end(after.generation)
     return Transition(title, card.card, card.hash, before.generation, tuple(recorder.operations))
+
+
+def take_over(card: Card, before: Inventory, after: Inventory) -> Transition:
+    """The transition by which the card takes no more writes but those under the token of `after`."""
+    recorder = Recorder(card, after.token)
+    recorder.identity(before.generation)
+    _begin(recorder)
+    recorder.end(after.generation)
+    return Transition(f"take over with token {after.token}", card.card, card.hash, before.generation,
+                      tuple(recorder.operations))  # fmt: skip
+
+
+def fence(card: Card, token: int) -> Transition:
+    """Only this: no writes under older tokens, whatever state the card is in."""
+    recorder = Recorder(card, token)
+    recorder.identity()
+    _begin(recorder)
+    return Transition("fence the former owner off", card.card, card.hash, 0, tuple(recorder.operations))
+
+
+def taken_over(card: Card, rest: Transition, token: int) -> Transition:
+    """What is left of a transition (`ram.journal.rest_of`) under a newer token; who began it is fenced off first."""
+    recorder = Recorder(card, token)
+    known = identity_of(rest)
+    recorder.operations += [operation for operation in known if operation.register != FENCE]
+    _begin(recorder)
+    recorder.operations += retoken(rest.operations[len(known) :], card, token)
+    return replace(rest, operations=tuple(recorder.operations))
+
+
+def _begin(recorder: Recorder) -> None:
+    recorder.write("identity", 0, "FENCE", "writes under older tokens are refused from now on", token=recorder.token)
+    recorder.fence()
 
 
 class _Writer:
     """Writes down the operations between two images."""
 
     def __init__(self, card: Card, after: Inventory) -> None:
-        self.card, self.recorder = card, Recorder(card)
+        self.card, self.recorder = card, Recorder(card, after.token)
         self.names = {owner.index: owner.name for owner in after.slices}
         self.idle: set[int] = set()
         self.staged: dict[tuple[str, int, str], int] = {}

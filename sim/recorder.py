@@ -75,9 +75,8 @@ def adapted(manifest: dict[str, Any]) -> list[str]:
 
 def lite_signals(manifest: dict[str, Any]) -> Ports:
     """Names and widths in bits of the register port's signals."""
-    blocks = manifest["registers"].values()
-    end = max(block["base"] + block["stride"] * len(block["members"]) for block in blocks)
-    widths = {"addr": (end - 1).bit_length(), "prot": 3, "data": 32, "strb": 4, "resp": 2, "valid": 1, "ready": 1}
+    address = manifest["fabric"]["register_bits"] + manifest["fabric"]["token_bits"]
+    widths = {"addr": address, "prot": 3, "data": 32, "strb": 4, "resp": 2, "valid": 1, "ready": 1}
     signals: Ports = {}
     for channel, fields in LITE_CHANNELS.items():
         extra = ("prot",) if channel in ("aw", "ar") else ()

@@ -28,6 +28,10 @@ CHANGES = 200
 CHANGES_OF_A_PAIR = 25
 SPREAD = 1000
 """Seeds of the parts of one run are this times the run's seed, plus 0, 1, 2 and so on."""
+SIDE_BY_SIDE = "cycles per second"
+"""Of all parts together: as many run at once as there are processors."""
+OF_ONE = "cycles per second of processor time"
+"""Of the slowest part."""
 
 
 class Red(Exception):
@@ -109,7 +113,9 @@ def added(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for name, value in part.items():
             if name.startswith("longest"):
                 total[name] = max(total.get(name, 0), value)
-            elif name.startswith("cycles per"):
+            elif name == SIDE_BY_SIDE:
+                total[name] = total.get(name, 0) + value
+            elif name == OF_ONE:
                 total[name] = min(total.get(name, value), value)
             elif isinstance(value, dict):
                 total[name] = {key: total.get(name, {}).get(key, 0) + value.get(key, 0)

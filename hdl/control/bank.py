@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Member, Out
 
 from ..bus import axi
 from ..plan.plan import bits_for
-from ..plan.registers import Access, Block, Register, RegisterMap
+from ..plan.registers import TOKEN_BITS, Access, Block, Register, RegisterMap
+from .fence import Fence
 from .register_store import WORD_BITS, RegisterStore
 
 
@@ -45,6 +46,8 @@ class Bank(wiring.Component):
     AW and W may come in any order; one write and one read may be accepted, independently of each other, and are
     carried out one after the other. An address without a register reads as zero, ignores writes, and answers DECERR,
     so that a wrong script notices. Bits without a field read as zero. WSTRB chooses the bytes that a write changes.
+    Address bits above those of the map carry a token: a write under another one than the owner's changes nothing and
+    answers SLVERR, see :class:`hdl.control.fence.Fence`; reads may carry any.
 
     Latency, if the bank does nothing else: with the later of AW and W accepted in cycle 0, a command and a write to a
     stored register have their strobe in cycle 5, a field has its new value and B is valid in cycle 6. With AR accepted
@@ -55,6 +58,8 @@ class Bank(wiring.Component):
     registers : RegisterMap
     constants : Mapping of (block, register) to int
         Values of read-only registers with one field that never change; these have no members.
+    owner : (block, register), optional
+        The register of a block of one whose first field is the owner's token. Without one all writes take place.
 
     Members
     -------
@@ -86,10 +91,15 @@ class Bank(wiring.Component):
         anything but read-write fields that are zero after reset.
     """
 
-    def __init__(self, registers: RegisterMap, constants: Mapping[tuple[str, str], int] | None = None) -> None:
-        self.registers, self.constants = registers, constants or {}
-        members: dict[str, Member] = {"bus": In(axi.LiteSignature(address_width=registers.address_bits))}
-        for block, member, register in self._each():
+    def __init__(
+        self,
+        registers: RegisterMap,
+        constants: Mapping[tuple[str, str], int] | None = None,
+        owner: tuple[str, str] | None = None,
+    ) -> None:
+        self.registers, self.constants, self.owner = registers, constants or {}, owner
+        members: dict[str, Member] = {"bus": In(axi.LiteSignature(address_width=registers.bus_bits))}
+        for block, member, register in self.each():
             constant = (block.name, register.name) in self.constants
             members |= dict(_members(_name(block, member, register), register, constant=constant))
         for block in registers.blocks:
@@ -127,7 +137,8 @@ class Bank(wiring.Component):
         """The strobe of a stored register, for all register files of its block."""
         return getattr(self, f"{block}_{register}_write".lower())
 
-    def _each(self) -> Iterator[tuple[Block, int, Register]]:
+    def each(self) -> Iterator[tuple[Block, int, Register]]:
+        """All registers: block, number of the register file, register."""
         for block in self.registers.blocks:
             for member in range(block.count):
                 for register in block.registers:
@@ -135,18 +146,37 @@ class Bank(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.store = store = RegisterStore(self.registers.address_bits)
+        m.submodules.store = store = RegisterStore(self.registers.address_bits, TOKEN_BITS)
         wiring.connect(m, wiring.flipped(self.bus), store.bus)
         inside = self._decode(m, store)
         self._reset_values(m, store)
-        for block, member, register in self._each():
+        for block, member, register in self.each():
             if any(field.access is not Access.READ_ONLY for field in register.fields) and not register.stored:
                 here = Signal(name=f"{_name(block, member, register)}_here")
                 place = (member * block.stride + register.offset) >> WORD_BITS
-                m.d.comb += here.eq(inside[block.name] & (store.word[: _region_bits(block)] == place))
+                m.d.comb += here.eq(inside[block.name] & (store.word[: region_bits(block)] == place))
                 self._write(m, store, here, _name(block, member, register), register)
         self._announce(m, store, inside)
+        self._fence(m, store)
         return m
+
+    def _fence(self, m: Module, store: RegisterStore) -> None:
+        """Decides in the third of the cycles that a decoder has."""
+        if self.owner is None:
+            m.d.comb += store.allowed.eq(1)
+            return
+        name, register = self.owner
+        block = self.registers.block(name)
+        [described] = [candidate for candidate in block.registers if candidate.name == register]
+        m.submodules.fence = fence = Fence(TOKEN_BITS)
+        m.d.sync += fence.takes_over.eq(store.word == block.address(0, register) >> WORD_BITS)
+        m.d.comb += [
+            fence.token.eq(store.token),
+            fence.value.eq(store.written),
+            fence.whole.eq(store.whole),
+            fence.owner.eq(self.field(name, 0, register, described.fields[0].name)),
+            store.allowed.eq(fence.allowed),
+        ]
 
     # ------------------------------------------------------------ decoding
 
@@ -158,7 +188,7 @@ class Bank(wiring.Component):
         absent = Signal(32)
         shown = self.external_data if self.external else Const(0, 32)
         for block in self.registers.blocks:
-            bits, file_bits = _region_bits(block), _file_bits(block)
+            bits, file_bits = region_bits(block), _file_bits(block)
             inside[block.name] = Signal(name=f"inside_{block.name}")
             m.d.sync += inside[block.name].eq(store.word[bits:] == block.base >> WORD_BITS + bits)
             index, member = store.word[:file_bits], store.word[file_bits:bits]
@@ -208,7 +238,7 @@ class Bank(wiring.Component):
         """What software reads back after reset: 0 nearly everywhere."""
         with m.If(store.sweeping):
             with m.Switch(store.word):
-                for block, member, register in self._each():
+                for block, member, register in self.each():
                     value = sum(field.reset << field.lsb for field in register.fields if field.access in _KEPT)
                     if value:
                         with m.Case(block.address(member, register.name) >> WORD_BITS):
@@ -233,7 +263,7 @@ class Bank(wiring.Component):
     def _announce(self, m: Module, store: RegisterStore, inside: dict[str, Signal]) -> None:
         """Strobes of stored registers. A sweep goes over all addresses, so over all register files of each block."""
         for block in self.registers.blocks:
-            bits, file_bits = _region_bits(block), _file_bits(block)
+            bits, file_bits = region_bits(block), _file_bits(block)
             for register in block.registers:
                 if register.stored:
                     here = inside[block.name] & (store.word[:file_bits] == register.offset >> WORD_BITS)
@@ -256,7 +286,7 @@ def _check(register: Register) -> None:
         raise ValueError(f"Register {register.name!r} is stored, so its fields must be read-write and 0 after reset")
 
 
-def _region_bits(block: Block) -> int:
+def region_bits(block: Block) -> int:
     """Bits of a register's number inside the aligned region that holds a block."""
     return max(0, (block.count * block.stride - 1).bit_length() - WORD_BITS)
 

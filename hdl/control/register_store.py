@@ -26,7 +26,9 @@ class RegisterStore(wiring.Component):
     Parameters
     ----------
     address_bits : int
-        Of the bus, in bytes.
+        Of a register, in bytes.
+    token_bits : int
+        Bits of the bus address above those: the token of who writes.
 
     Members
     -------
@@ -49,13 +51,22 @@ class RegisterStore(wiring.Component):
     ahead : Out(1)
         `commit` comes in the next cycle.
     commit : Out(1)
-        The register is written; not without a register or a byte that is chosen.
+        The register is written; not without a register, a byte that is chosen, or leave.
+    token : Out
+        What the write carries; it stays until `commit`, and so do `written` and `whole`.
+    written : Out(32)
+        Its data.
+    whole : Out(1)
+        It names all bytes.
+    allowed : In(1)
+        The write that is carried out may take place.
     """
 
-    def __init__(self, address_bits: int) -> None:
+    def __init__(self, address_bits: int, token_bits: int) -> None:
+        self.address_bits = address_bits
         super().__init__(
             {
-                "bus": In(axi.LiteSignature(address_width=address_bits)),
+                "bus": In(axi.LiteSignature(address_width=address_bits + token_bits)),
                 "word": Out(address_bits - WORD_BITS),
                 "sweeping": Out(1),
                 "reset_value": In(32),
@@ -66,6 +77,10 @@ class RegisterStore(wiring.Component):
                 "value": Out(32),
                 "ahead": Out(1),
                 "commit": Out(1),
+                "token": Out(token_bits),
+                "written": Out(32),
+                "whole": Out(1),
+                "allowed": In(1),
             }
         )
 
@@ -73,19 +88,25 @@ class RegisterStore(wiring.Component):
         m = Module()
         bus = self.bus
         write_word = Signal.like(self.word)
-        write_data = Signal(32)
         strobe = Signal(4, init=0b1111)
         address_held = Signal()
         data_held = Signal()
         write_waits = Signal()
         writes = Signal()
         old = Signal(32)
-        response = Mux(self.mapped, axi.Response.OKAY, axi.Response.DECERR)
+        there = Signal()
+        m.d.comb += [self.whole.eq(strobe.all()), there.eq(self.mapped & strobe.any() & self.allowed)]
+        read_response = Mux(self.mapped, axi.Response.OKAY, axi.Response.DECERR)
+        write_response = Mux(self.mapped & ~self.allowed, axi.Response.SLVERR, read_response)
 
         with m.If(bus.awvalid & bus.awready):
-            m.d.sync += [write_word.eq(bus.awaddr >> WORD_BITS), address_held.eq(1)]
+            m.d.sync += [
+                write_word.eq(bus.awaddr >> WORD_BITS),
+                self.token.eq(bus.awaddr >> self.address_bits),
+                address_held.eq(1),
+            ]
         with m.If(bus.wvalid & bus.wready):
-            m.d.sync += [write_data.eq(bus.wdata), strobe.eq(bus.wstrb), data_held.eq(1)]
+            m.d.sync += [self.written.eq(bus.wdata), strobe.eq(bus.wstrb), data_held.eq(1)]
         with m.If(bus.bready):
             m.d.sync += bus.bvalid.eq(0)
         with m.If(bus.rready):
@@ -101,7 +122,7 @@ class RegisterStore(wiring.Component):
         m.d.sync += old.eq(read.data)  # the block RAM's own output is slow
         for byte in range(4):
             part = slice(8 * byte, 8 * byte + 8)
-            m.d.comb += self.value[part].eq(Mux(strobe[byte], write_data[part], old[part]) & ~self.absent[part])
+            m.d.comb += self.value[part].eq(Mux(strobe[byte], self.written[part], old[part]) & ~self.absent[part])
         m.d.comb += [
             read.addr.eq(self.word),
             write.addr.eq(self.word),
@@ -131,13 +152,13 @@ class RegisterStore(wiring.Component):
                 m.next = "MERGE"
             with m.State("MERGE"):
                 with m.If(writes):
-                    m.d.comb += self.ahead.eq(self.mapped & strobe.any())
+                    m.d.comb += self.ahead.eq(there)
                     m.next = "COMMIT"
                 with m.Else():
-                    m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(old | self.shown), bus.rresp.eq(response)]
+                    m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(old | self.shown), bus.rresp.eq(read_response)]
                     m.next = "IDLE"
             with m.State("COMMIT"):
-                m.d.comb += self.commit.eq(self.mapped & strobe.any())
-                m.d.sync += [address_held.eq(0), data_held.eq(0), bus.bvalid.eq(1), bus.bresp.eq(response)]
+                m.d.comb += self.commit.eq(there)
+                m.d.sync += [address_held.eq(0), data_held.eq(0), bus.bvalid.eq(1), bus.bresp.eq(write_response)]
                 m.next = "IDLE"
         return m

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..plan import Block, Field
+from ..plan.registers import TOKEN_BITS
 from .product import Product
 
 
@@ -51,6 +52,9 @@ def write(product: Product) -> str:
     lines = [f"/* {product.notice} */", f"#ifndef {guard}", f"#define {guard}", ""]
     lines.append(_define(f"{card}_MANIFEST", f'"{product.manifest["hash"]}"'))
     lines.append(_define(f"{card}_REGISTER_SPACE", f"{product.size:#x}u", "bytes"))
+    comment = "a write carries its owner's token in the address bits from here on"
+    lines.append(_define(f"{card}_TOKEN_SHIFT", str(product.registers.address_bits), comment))
+    lines.append(_define(f"{card}_TOKEN_BITS", str(TOKEN_BITS)))
     for block in product.registers.blocks:
         lines.extend(_block(card, block))
     return "\n".join([*lines, "", f"#endif /* {guard} */", ""])

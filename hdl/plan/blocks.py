@@ -1,7 +1,7 @@
 """Which registers a card has: the programmer's view of every engine."""
 
 from .plan import FRACTION_BITS, LANE_WIDTHS, SLOT_CYCLES, Plan, bits_for
-from .registers import MAGIC, MAP_VERSION, Access, Field, Register, RegisterMap, pack
+from .registers import MAGIC, MAP_VERSION, TOKEN_BITS, Access, Field, Register, RegisterMap, pack
 
 RW, RO, CMD, W1C = Access.READ_WRITE, Access.READ_ONLY, Access.COMMAND, Access.WRITE_ONE_TO_CLEAR
 Described = tuple[str, tuple[str, ...], str, list[Register]]
@@ -10,6 +10,8 @@ REKEY_PHASES = ("idle", "revoke", "drain", "scrub", "flush", "hold", "grant", "s
 HANDOVER_PHASES = ("idle", "revoke", "block", "drain", "reset", "assign", "grant", "release")
 FAULT_KINDS = ("none", "no_slice", "window", "burst", "key", "revoked", "cut_off")
 LOAD_LEVELS = ("light", "optimal", "moderate", "severe")
+OWNER = ("identity", "FENCE")
+"""The register that tells whose writes the card takes."""
 INTERRUPTS = ("fault", "rekey", "handover", "barrier", "window", "cut_off")
 
 
@@ -34,6 +36,16 @@ def _identity() -> list[Register]:
             "Written by the RAM at the end of each transition; a script compares it before it starts.",
             Field("value", 0, 32, RW, "Number of transitions since reset."),
             stored=True,
+        )
+    )
+    words.append(
+        _register(
+            "FENCE",
+            0x1C,
+            "Whose writes the card takes: all others are answered SLVERR and change nothing. A write carries its token "
+            "in the address bits above the map. This register itself is written with a token that is not older, in the "
+            "address and as the value.",
+            Field("token", 0, TOKEN_BITS, RW, "Token of the owner."),
         )
     )
     return words

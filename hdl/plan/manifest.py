@@ -19,7 +19,7 @@ from .plan import (
     SLOT_CYCLES,
     Plan,
 )
-from .registers import RegisterMap
+from .registers import TOKEN_BITS, RegisterMap
 
 FORMAT = 1
 
@@ -117,6 +117,8 @@ def _describe(plan: Plan) -> dict[str, Any]:
             "path_cycles": PATH_CYCLES[plan.isolation],
             "budget_period": plan.meter_period,
             "budget_fraction_bits": FRACTION_BITS,
+            "register_bits": register_map(plan).address_bits,
+            "token_bits": TOKEN_BITS,
         },
         "initiators": [
             {

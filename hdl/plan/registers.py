@@ -12,6 +12,12 @@ REGISTER_BYTES = 4
 MAGIC = 0x48534C43
 """``HSLC``, the first word of every card's register map."""
 MAP_VERSION = 1
+TOKEN_BITS = 12
+"""Address bits above those of the registers in which a write carries its owner's token, see :mod:`hdl.control.fence`.
+
+A card has 4095 owners before it must be reset. More would make the register space larger than a PCIe bridge likes to
+map: 12 bits make it 16 MiB where the map has 12 bits itself.
+"""
 
 
 class Access(StrEnum):
@@ -94,8 +100,13 @@ class RegisterMap:
 
     @cached_property
     def address_bits(self) -> int:
-        """Address bits of the register port."""
+        """Address bits that tell registers apart."""
         return (max(block.base + block.count * block.stride for block in self.blocks) - 1).bit_length()
+
+    @property
+    def bus_bits(self) -> int:
+        """Width of an address on the register port: a register's, and the token above."""
+        return self.address_bits + TOKEN_BITS
 
     def block(self, name: str) -> Block:
         """The block of that name; KeyError if the card has none."""

@@ -92,7 +92,7 @@ class Harness(wiring.Component):
 
 
 def _members(plan: Plan) -> dict[str, wiring.Member]:
-    access = access_members(register_map(plan).address_bits)
+    access = access_members(register_map(plan).bus_bits)
     return {
         **{f"access_{name}": In(access[name].shape) for name in ACCESS},
         **{f"access_{name}": Out(access[name].shape) for name in ANSWER},
@@ -186,7 +186,7 @@ class Board(wiring.Component):
         return m
 
     def _registers(self, m: Module) -> None:
-        m.submodules.master = master = RegisterMaster(register_map(self.plan).address_bits)
+        m.submodules.master = master = RegisterMaster(register_map(self.plan).bus_bits)
         for name in ACCESS:
             m.d.comb += getattr(master, name).eq(getattr(self, f"access_{name}"))
         for name in ANSWER:

@@ -48,6 +48,8 @@ class Card:
         Models, in the manifest's order.
     registers : Registers
         Names to addresses.
+    token : int
+        Of the RAM that owns the card.
     sequence : Lock
         Held while registers are written that belong together.
     """
@@ -65,6 +67,7 @@ class Card:
         self.registers = Registers(manifest)
         self.control = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "control"), dut.clk, dut.rst)
         self.lanes = Lanes(dut, manifest["pcie"]) if manifest["pcie"]["lanes"] else None
+        self.token, self._fence = 0, self.registers.address("identity", "FENCE")
         self.sequence = Lock()
         self._log = Lock()
 
@@ -90,7 +93,9 @@ class Card:
         return int.from_bytes(answer.data, "little")
 
     async def write(self, address: int, value: int) -> None:
-        """Write a register; AssertionError if the card answers with an error."""
+        """Write a register; AssertionError if the card answers with an error. Who takes the card over is remembered."""
+        if address % (1 << self.fabric["register_bits"]) == self._fence:
+            self.token = value
         answer = await self.control.write(address, value.to_bytes(4, "little"))
         assert answer.resp == OKAY, f"register 0x{address:x} answered {answer.resp!r} to a write"
 
@@ -101,8 +106,8 @@ class Card:
         return self.registers.unpack(block, register, await self.read(self.registers.address(block, register, member)))
 
     async def put(self, block: str, register: str, member: int = 0, **fields: int) -> None:
-        """Write a register; fields that are not named become 0."""
-        address = self.registers.address(block, register, member)
+        """Write a register, as its owner; fields that are not named become 0."""
+        address = self.registers.address(block, register, member) | self.token << self.fabric["register_bits"]
         await self.write(address, self.registers.pack(block, register, **fields))
 
     async def until(

@@ -233,6 +233,8 @@ def _about(check: str, results: dict[str, Result]) -> list[Figure]:
             return [figure("accesses at targets", sum(len(a) for r in results.values() for a in r.accesses), "")]
         case "denials" | "faults":
             return [figure("denied", sum(one.denied for one in asked), "requests")]
+        case "fence":
+            return [figure("writes refused", sum(result.reference.refused for result in results.values()), "")]
         case "revocation" | "commands":
             rekeys = sum(len(result.reference.rekeys) for result in results.values())
             handovers = sum(len(result.reference.handovers) for result in results.values())

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .bursts import DECERR, SLVERR, legal
 from .control import SETTLE, Access, accesses
 from .events import Trace
+from .fence import check_fence
 from .findings import Findings
 from .history import History
 from .transactions import FOREVER, Request
@@ -103,6 +104,8 @@ class Reference:
         A request that leaves the fabric after `end` was checked after `begin`.
     cuts : list of int
         Cycles in which a target was cut off.
+    refused : int
+        Writes to registers under another token than the owner's.
     snapshots : list of int
         Cycles in which the counters were copied.
     contracts : dict
@@ -132,6 +135,7 @@ class Reference:
                 history.change(level, cycle - 1, cycle + 1)
                 self.cuts += [cycle] if level else []
         self._accesses = accesses(manifest, trace)
+        self.refused = check_fence(manifest, trace, findings)
         self._reads: dict[tuple[str, int, str], list[Access]] = defaultdict(list)
         for access in self._accesses:
             if not access.write:

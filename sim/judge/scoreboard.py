@@ -15,7 +15,7 @@ from .transactions import FOREVER, Request, reads, writes
 
 CHECKS = {
     "responses": "G3", "delivery": "G3", "memory": "G3", "isolation": "G1", "denials": "G1", "revocation": "G1",
-    "residue": "G2", "faults": "G1", "counters": "G1", "commands": "G7", "lanes": "G1",
+    "residue": "G2", "faults": "G1", "counters": "G1", "commands": "G7", "fence": "G7", "lanes": "G1",
     "protocol": "G3",
 }  # fmt: skip
 """Checks of every run, and the guarantee that each one shows."""

@@ -25,6 +25,7 @@ TITLES = {
     "faults": "fault log and lost count are exact",
     "counters": "counters are exact",
     "commands": "commands are taken or refused as documented",
+    "fence": "registers are written by the card's present owner only",
     "lanes": "lanes go where they are steered, and nowhere else",
     "hitless_strict": "bystanders without a shared target: ports equal cycle by cycle",
     "hitless_sharing": "bystanders sharing a target: no error, no loss, bounded delay",

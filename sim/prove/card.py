@@ -27,6 +27,7 @@ from . import (
     deliver,
     edge,
     epochs,
+    fence,
     gate,
     gate_data,
     handover,
@@ -141,6 +142,8 @@ def _delivery(plan: Plan) -> list[Proof]:
     says = "a register reads as it was written, and nothing else is written"
     whole, few = (partial(contents, width) for width in (bits, FEW_REGISTERS))
     found.append(Proof("registers", "P1", says, whole, few))
+    says = "nothing that is written under an older token than the owner's has any effect"
+    found.append(Proof("fence", "P6", says, partial(fence.bank, register_map(plan)), partial(fence.bank, fence.few())))
     return [*found, *_edges(plan), *_routers(plan)]
 
 

@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Mux, Signal
 
 from hdl.bus.axi import Response
 from hdl.control.register_store import WORD_BITS, RegisterStore
+from hdl.plan.registers import TOKEN_BITS
 
 from .axi import Port
 from .harness import Harness
@@ -23,7 +24,7 @@ def store(claims: Callable[[Harness, WhiteBox], None], address_bits: int) -> Har
     """The store behind the port, and what is claimed of it: :func:`accesses` or :func:`contents`."""
     h = Harness()
     h.without_contents.append("values")
-    claims(h, h.place(RegisterStore(address_bits)))
+    claims(h, h.place(RegisterStore(address_bits, TOKEN_BITS)))
     return h
 
 
@@ -78,14 +79,15 @@ def contents(h: Harness, box: WhiteBox) -> None:
 
     # What was asked for.
     to_write, data, strobe, to_read = Signal(len(word)), Signal(32), Signal(4, init=0b1111), Signal(len(word))
+    token = Signal(TOKEN_BITS)
     with m.If(bus.awvalid & bus.awready):
-        m.d.sync += to_write.eq(bus.awaddr >> WORD_BITS)
+        m.d.sync += [to_write.eq(bus.awaddr >> WORD_BITS), token.eq(bus.awaddr >> len(word) + WORD_BITS)]
     with m.If(bus.wvalid & bus.wready):
         m.d.sync += [data.eq(bus.wdata), strobe.eq(bus.wstrb)]
     with m.If(bus.arvalid & bus.arready):
         m.d.sync += to_read.eq(bus.araddr >> WORD_BITS)
-    h.invariant("the address of a write", box.signal("write_word") == to_write)
-    h.invariant("its data", (box.signal("write_data") == data) & (box.signal("strobe") == strobe))
+    h.invariant("the address of a write", (box.signal("write_word") == to_write) & (box.component.token == token))
+    h.invariant("its data", (box.component.written == data) & (box.signal("strobe") == strobe))
     h.invariant("nothing is written in the sweep", (data == 0) & (strobe == 0b1111), when=sweeps)
     h.invariant("which register", word == Mux(writes, to_write, to_read), when=busy)
     held = box.signal("address_held") & box.signal("data_held")
@@ -112,15 +114,18 @@ def contents(h: Harness, box: WhiteBox) -> None:
     h.claim("a write is for the register that was named", word == to_write, when=box.commit)
     h.claim("a write changes the bytes that it names", box.value == expected, when=box.commit & here)
     h.claim("what is not there is not written", box.mapped & strobe.any(), when=box.commit)
+    h.claim("what is not allowed is not written, nor announced", box.allowed, when=box.commit | box.ahead)
     ended, was_write, was_here, kept = Signal(), Signal(), Signal(), Signal(32)
-    mapped = Signal()
+    mapped, allowed = Signal(), Signal()
     m.d.sync += [
         ended.eq((in_state["MERGE"] & ~writes) | in_state["COMMIT"]),
         was_write.eq(writes),
         was_here.eq(here),
         kept.eq(holds | box.shown),
         mapped.eq(box.mapped),
+        allowed.eq(box.allowed),
     ]
     told = Mux(was_write, bus.bresp, bus.rresp)
     h.claim("a register reads as it was written", bus.rvalid & (bus.rdata == kept), when=ended & ~was_write & was_here)
-    h.claim("who asks is told whether it is there", told == Mux(mapped, Response.OKAY, Response.DECERR), when=ended)
+    taken = Mux(was_write & ~allowed, Response.SLVERR, Response.OKAY)
+    h.claim("who asks is told what became of it", told == Mux(mapped, taken, Response.DECERR), when=ended)

@@ -1,5 +1,8 @@
 """Mix: bursts of every shape, to what slices own, to what others own, and to nowhere, while everything changes."""
 
+from functools import partial
+from random import Random
+
 from ..bench.card import cycles
 from ..bench.coverage import NOWHERE
 from ..bench.holding import Holding
@@ -7,6 +10,7 @@ from ..bench.probe import Place, Window
 from ..bench.traffic import Pace, Region
 from .hitless import NEWCOMER, changes
 from .setting import Setting
+from .succession import succeed
 
 BEFORE_CYCLES = 12_000
 """Traffic while nothing changes: the rarest of all shapes should come."""
@@ -14,14 +18,15 @@ BETWEEN_CYCLES = 200
 
 
 async def run(setting: Setting) -> None:
-    """Steady, then everything that the card can change, one after another."""
+    """Steady, then everything that the card can change, one after another; another RAM takes over in each of them."""
     await setting.bring_up()
     for holding in setting.holdings:
         await let_loose(setting, holding)
     with setting.phase("all slices run, and trespass"):
         await cycles(BEFORE_CYCLES)
     for what, title, answer in changes(setting):
-        await setting.change(answer, what, title)
+        rng = Random(f"{setting.card.seed}/{title}")
+        await setting.change(answer, what, title, succession=partial(succeed, setting, rng))
         if what == "create":
             await let_loose(setting, setting.holding(NEWCOMER))
         with setting.phase(f"after: {title}"):

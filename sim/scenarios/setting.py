@@ -1,10 +1,10 @@
 """What all scenarios work with: a card, the RAM that runs it, the slices, and the marks for the judge."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ram import Answer, Inventory, Manager, Operation, SliceDefinition, Write, execute
+from ram import Answer, Inventory, Manager, Operation, SliceDefinition, Transition, Write, execute
 from ram import Card as CardDescription
 from ram.definition import Qos
 
@@ -12,6 +12,8 @@ from ..bench.card import Card
 from ..bench.holding import Holding, common_regions, holding, owners
 from ..bench.traffic import BYSTANDER, NAMED, STEADY, Pace, Traffic
 from .change import describe, named
+
+Succession = Callable[[Transition, Callable[[Operation, int], None]], Awaitable[int]]
 
 
 class Setting:
@@ -109,12 +111,14 @@ class Setting:
             await self.change(answer, "quality", f"{name} gets another contract")
 
     async def change(
-        self, answer: Answer, what: str, title: str, *, expect: Callable[[Holding], None] | None = None
-    ) -> None:
+        self, answer: Answer, what: str, title: str, *, expect: Callable[[Holding], None] | None = None,
+        succession: Succession | None = None,
+    ) -> None:  # fmt: skip
         """Carry out what the RAM has decided, while the slices run; AssertionError if the RAM refuses.
 
         Software does not touch what its slice is about to lose, and touches what it gains once it has it. `expect` is
-        called, before anything is written, with what the slice that grows will hold.
+        called, before anything is written, with what the slice that grows will hold. With `succession` another RAM owns
+        the card in the end, see :func:`sim.scenarios.succession.succeed`.
         """
         assert answer.ok and answer.transition is not None, f"{title}: {answer.reason}"
         before, after = self.inventory, answer.after
@@ -135,10 +139,15 @@ class Setting:
         for name, traffic in self.traffic.items():
             traffic.phase = NAMED if name in changing else BYSTANDER
         async with self.card.sequence:
-            await execute(answer.transition, self.card, on_operation=note)
+            token = after.token
+            if succession is None:
+                await execute(answer.transition, self.card, on_operation=note)
+            else:
+                token = await succession(answer.transition, note)
         for traffic in self.traffic.values():
             traffic.phase = STEADY
         self.manager.commit(answer)
+        self.manager.inventory = after.model_copy(update={"token": token})
         mark("transition_end", name=title, result=str(answer.code))
         self._check_lanes()
         for name, traffic in self.traffic.items():

@@ -183,9 +183,9 @@ class World:
         """AssertionError if a generator has seen something wrong."""
         for port in self.ports:
             for plane in PLANES:
-                values = await self.desk.ask(port, plane, *range(COUNTERS))
-                seen = dict(zip(STATISTICS, values, strict=True))
-                if seen["errors"]:
+                if (await self.desk.ask(port, plane, STATISTICS.index("errors")))[0]:
+                    values = await self.desk.ask(port, plane, *range(COUNTERS))
+                    seen = dict(zip(STATISTICS, values, strict=True))
                     kinds = [name for bit, name in enumerate(ERRORS) if seen["first_error"] >> bit & 1]
                     region = seen["first_place"] // SLOTS
                     held = self._active(port).get(region)

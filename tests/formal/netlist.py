@@ -20,6 +20,7 @@ from hdl.fabric.slots import Slots
 from hdl.plan import plan_card
 from hdl.plan.blocks import register_map
 from hdl.plan.plan import Plan
+from hdl.plan.registers import TOKEN_BITS
 from sim.prove import gate, gate_data, pick, register_port, return_queue, slots
 from sim.prove.card import proofs
 from sim.prove.harness import Harness
@@ -52,7 +53,7 @@ def _return_queue() -> Harness:
 
 def _register_store() -> Harness:
     h = Harness()
-    box = h.place(RegisterStore(register_map(PLAN).address_bits))
+    box = h.place(RegisterStore(register_map(PLAN).address_bits, TOKEN_BITS))
     h.without_contents.append("values")
     register_port.accesses(h.part("accesses"), box)
     register_port.contents(h.part("contents"), box)

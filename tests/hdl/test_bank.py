@@ -9,7 +9,8 @@ from amaranth.hdl import Module, ResetInserter, Signal
 from hdl.bus.axi import Response
 from hdl.control.bank import Bank
 from hdl.plan import Access, Field, Register, register_map
-from hdl.plan.registers import RegisterMap, pack
+from hdl.plan.blocks import OWNER
+from hdl.plan.registers import TOKEN_BITS, RegisterMap, pack
 
 from .harness import board, simulate
 
@@ -158,6 +159,70 @@ def check_fields(ctx, bank, block, member, register, value):
 
 def command_values(ctx, bank, block, member, register):
     return {f.name: ctx.get(bank.field(block.name, member, register.name, f.name)) for f in register.fields}
+
+
+def test_a_write_under_an_older_token_changes_nothing():
+    """Whatever its address, its data and its bytes; it is answered SLVERR, and the owner's writes go on."""
+    registers, generator = quad(), random.Random(3)
+    bank = Bank(registers, owner=OWNER)
+    fence = registers.block(OWNER[0]).address(0, OWNER[1])
+    known = [entry for entry in every_register(registers) if not entry[2].external]
+    bits, newest, owner = registers.address_bits, (1 << TOKEN_BITS) - 1, 0
+    outputs = [bank.field(*place, field.name) for place, field in _flip_flops(registers)]
+    outputs += [bank.strobe(block.name, member, register.name) for block, member, register, _ in known
+                if register.is_command]  # fmt: skip
+    refused, running, at_rest = [], [True], []
+
+    async def bench(ctx):
+        nonlocal owner
+        held = reset_values(registers)
+        for _ in range(600):
+            kind = generator.randrange(8)
+            if kind == 0 and owner < newest:
+                token = min(newest, owner + generator.choice((0, 1, 1, 7, 300)))
+                assert await write(ctx, bank, token << bits | fence, token) == Response.OKAY
+                owner = held[fence] = token
+            elif kind == 1:  # not the token itself, not all bytes, or one that is older
+                token, value, strobe = generator.choice(
+                    [(owner + 1, owner + 2, 15), (owner + 1, owner, 15), (owner, owner, 7), (owner - 1, owner - 1, 15)]
+                )
+                if 0 <= token <= newest:
+                    assert await write(ctx, bank, token << bits | fence, value, strobe) == Response.SLVERR
+            else:
+                _, _, register, address = generator.choice(known)
+                other = generator.choice([token for token in (0, owner - 1, owner + 1, newest) if token != owner])
+                token, value = generator.choice((owner, other)), generator.getrandbits(32)
+                if not 0 <= token <= newest or address == fence:
+                    continue
+                refused[:] = [True] * (token != owner)
+                at_rest[:] = [ctx.get(signal) for signal in outputs]
+                response = await write(ctx, bank, token << bits | address, value, lead=generator.randrange(-2, 3))
+                assert response == (Response.OKAY if token == owner else Response.SLVERR)
+                refused.clear()
+                if token == owner:
+                    model_write(registers, held, address, value, 0b1111)
+                readable = sum(mask(field) for field in register.fields if field.access is not Access.COMMAND)
+                under = generator.randrange(newest + 1) << bits  # reads may carry any token
+                assert await read(ctx, bank, under | address) == (Response.OKAY, held[address] & readable)
+            assert await read(ctx, bank, fence) == (Response.OKAY, owner)
+        assert owner > 1000
+        running.clear()
+
+    async def watch(ctx):
+        while running:
+            if refused:
+                assert [ctx.get(signal) for signal in outputs] == at_rest
+            await ctx.tick()
+
+    simulate(bank, bench, watch)
+
+
+def _flip_flops(registers: RegisterMap):
+    """Where a field has flip-flops, and the field."""
+    for block, member, register, _ in every_register(registers):
+        for field in register.fields:
+            if field.access is Access.READ_WRITE and not register.stored:
+                yield (block.name, member, register.name), field
 
 
 def test_commands_strobe_once_with_their_value():

@@ -29,6 +29,8 @@ class FakeCard:
         (target, slot) to the slice that has it.
     idle_writes : list
         Writes to registers other than commands and their arguments that changed nothing.
+    fenced_off : list
+        Writes that were not the owner's.
     """
 
     def __init__(self, manifest: dict[str, Any]) -> None:
@@ -67,12 +69,13 @@ class FakeCard:
         self.refused: set[tuple[str, int]] = set()
         self.history: list[tuple[str, int, str, int]] = []
         self.idle_writes: list[tuple[str, int, str, int]] = []
+        self.fenced_off: list[tuple[int, str, int, str, int]] = []
 
     # ------------------------------------------------------------ transport
 
     async def read(self, address: int) -> int:
         """A register's value; each read of a STATUS brings its engine nearer to the end."""
-        name, member, register = self.decode[address]
+        name, member, register = self.decode[address % (1 << self.fabric["register_bits"])]
         if register != "STATUS":
             return self.registers[name, member, register]
         fields = self.manifest["registers"][name]["registers"][register]["fields"]
@@ -87,8 +90,17 @@ class FakeCard:
         return value
 
     async def write(self, address: int, value: int) -> None:
-        """Write a register, or start an engine."""
+        """Write a register, or start an engine. A write under another token than the owner's is lost, as on PCIe."""
+        token, address = divmod(address, 1 << self.fabric["register_bits"])
         name, member, register = self.decode[address]
+        owner = self.registers["identity", 0, "FENCE"]
+        if register == "FENCE":
+            allowed = owner <= token == value
+        else:
+            allowed = token == owner
+        if not allowed:
+            self.fenced_off.append((token, name, member, register, value))
+            return
         self.history.append((name, member, register, value))
         described = self.manifest["registers"][name]["registers"][register]["fields"]
         outside = ~sum(((1 << f["width"]) - 1) << f["lsb"] for f in described.values())

@@ -97,7 +97,7 @@ def test_killed_after_the_last_write(quad: Card, tmp_path: Path) -> None:
     fake, journal, manager = start(quad, path)
     answer = change(manager)
     assert answer.transition is not None
-    last = answer.transition.operations[-1]
+    last = answer.transition.operations[-2]
 
     class Late(FakeCard):
         async def write(self, address: int, value: int) -> None:

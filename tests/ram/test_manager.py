@@ -33,11 +33,12 @@ def test_a_target_is_attached_again(quad: Card) -> None:
     answer = manager.attach("bank1")
     assert answer.ok and answer.transition is not None
     operations = [(type(o).__name__, o.register) for o in answer.transition.operations]
-    assert operations[-4:] == [
+    assert operations[-5:] == [
         ("Compare", "target.bank1.STATUS"),
         ("Write", "target.bank1.ATTACH"),
         ("Wait", "target.bank1.STATUS"),
         ("Write", "identity.GENERATION"),
+        ("Compare", "identity.FENCE"),
     ]
     manager.commit(answer)
     assert manager.inventory.slices == loaded(quad).inventory.slices

@@ -57,16 +57,17 @@ def test_shipped_slices_come_up(card: str, request: pytest.FixtureRequest) -> No
 
 
 def test_identity_first_generation_last(quad: Card) -> None:
-    """A transition begins by making sure of card and state, and ends by saying that it is complete."""
+    """A transition begins by making sure of card, state and owner; it ends by saying so, and looks again."""
     manager, _ = running(quad)
     transition = manager.allocate("web", "MEMORY", 4096).transition
     assert transition is not None
-    first = transition.operations[:7]
+    first = transition.operations[:8]
     assert [operation.register.split(".")[1] for operation in first] == [
-        "MAGIC", "VERSION", "HASH0", "HASH1", "HASH2", "HASH3", "GENERATION",
+        "MAGIC", "VERSION", "HASH0", "HASH1", "HASH2", "HASH3", "GENERATION", "FENCE",
     ]  # fmt: skip
     assert all(isinstance(operation, Compare) for operation in first)
-    last = transition.operations[-1]
+    last, owner = transition.operations[-2:]
+    assert isinstance(owner, Compare) and owner.register == "identity.FENCE"
     assert isinstance(last, Write) and (last.register, last.value) == ("identity.GENERATION", 5)
 
 
@@ -305,7 +306,7 @@ def test_execution_stops_with_a_reason(quad: Card) -> None:
     assert failure().startswith(f"this is not the card 'quad' (manifest hash {quad.hash[:16]}...); operation 4: ")
     fake.registers["identity", 0, "HASH2"] ^= 1
     fake.busy["target", target] = 10**9
-    assert failure().startswith("the card did not finish: bank1 takes commands; operation 7: target.bank1.STATUS")
+    assert failure().startswith("the card did not finish: bank1 takes commands; operation 8: target.bank1.STATUS")
     fake.busy["target", target] = 0
     fake.manifest["targets"][target]["keyed"] = 1
     try:

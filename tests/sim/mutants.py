@@ -162,6 +162,7 @@ MUTANTS = (
         ("hitless",),
         ("responses",),
     ),
+    Mutant("writes of a former owner take place", "store", _assign("there"), "mapped & |strobe", ("mix",), ("fence",)),
     Mutant("wrong command taken", "rekey", _assign("acceptable"), "1'h1", ("isolation",), ("commands",)),
     Mutant("core runs after reset", "handover", _register("reset"), "1'h0", ("bring_up",), ("closed",)),
     Mutant(

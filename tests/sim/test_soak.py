@@ -10,7 +10,7 @@ from hdl.errors import Refusal
 from hdl.generate import generate, harness_verilog
 from hdl.plan import plan_card
 from sim.build import build_simulation
-from sim.soak import Bench, Red, added, hitless, main
+from sim.soak import OF_ONE, SIDE_BY_SIDE, Bench, Red, added, hitless, main
 
 from .mutants import MUTANTS, PLUSARG, plant_all
 
@@ -78,13 +78,14 @@ def test_twins_notice_a_leak(bench):
 
 def test_parts_of_a_soak_add_up():
     parts = [
-        {"transactions": 3, "longest latency": 7, "cycles per second": 50, "by": {"a": 1}, "idle": ["x"]},
-        {"transactions": 4, "longest latency": 5, "cycles per second": 60, "by": {"a": 2, "b": 1}, "idle": []},
+        {"transactions": 3, "longest latency": 7, SIDE_BY_SIDE: 50, OF_ONE: 55, "by": {"a": 1}, "idle": ["x"]},
+        {"transactions": 4, "longest latency": 5, SIDE_BY_SIDE: 60, OF_ONE: 65, "by": {"a": 2, "b": 1}, "idle": []},
     ]
     assert added(parts) == {
         "transactions": 7,
         "longest latency": 7,
-        "cycles per second": 50,
+        SIDE_BY_SIDE: 110,
+        OF_ONE: 55,
         "by": {"a": 3, "b": 1},
         "idle": ["x"],
     }
