@@ -18,10 +18,12 @@ from .inventory import Inventory
 from .journal import Journal
 from .manager import Answer, Manager, ResourceType
 from .manifest import Card, load_card
+from .memory_mapped import MemoryMappedTransport
 from .operations import Operation, Wait, Write, check_same_card
 from .script import Format, to_script
+from .socket_transport import SocketTransport
 from .status import print_status
-from .transport import FileTransport, load_transitions
+from .transport import ExecutionError, FileTransport, Transport, load_transitions
 from .units import parse_bytes, parse_rate, parse_time
 
 DIFFERENT = 1
@@ -47,6 +49,15 @@ OperationsOption = Annotated[
         show_default=False,
     ),
 ]
+TransportOption = Annotated[
+    str | None,
+    typer.Option(
+        "--transport",
+        envvar="HARDSLICE_TRANSPORT",
+        help="Carry operations out: uio:PATH is a card whose registers are mapped, socket:PATH a simulated one.",
+        show_default=False,
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the operations and change nothing.")]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="File to write instead of printing.", show_default=False)
@@ -69,10 +80,10 @@ schema = typer.Typer(
 
 
 class Session:
-    """A card, its state, and where operations go."""
+    """A card, its state, and where operations go; nowhere in a dry run."""
 
-    def __init__(self, card: Card, journal: Journal, transport: FileTransport, *, dry_run: bool) -> None:
-        self.card, self.journal, self.transport, self.dry_run = card, journal, transport, dry_run
+    def __init__(self, card: Card, journal: Journal, transport: Transport | None) -> None:
+        self.card, self.journal, self.transport = card, journal, transport
         self.manager = Manager(card, journal.inventory)
 
     @property
@@ -87,32 +98,66 @@ class Session:
             if sources:
                 raise sources[answer.position].refusal(answer.location, reason)
             raise Refusal(reason)
-        if self.dry_run:
+        if self.transport is None:
             for operation in answer.transition.operations:
                 print(_described(operation))
             print(f"dry run, nothing is changed: {answer.reason}, {len(answer.transition.operations)} operations")
             return
-        asyncio.run(self.journal.carry_out(self.manager, answer, self.transport))
+        with _understood():
+            asyncio.run(self.journal.carry_out(self.manager, answer, self.transport))
         count = len(answer.transition.operations)
-        where = f"{count} operations in {self.transport.path}" if count else "the card stays as it is"
+        where = f"{count} operations {_place(self.transport)}" if count else "the card stays as it is"
         print(f"{answer.code}: {answer.reason}; {where}")
 
 
 @contextmanager
 def session(
-    card: Path, state: Path | None, operations: Path | None = None, *, dry_run: bool = False
+    card: Path,
+    state: Path | None,
+    operations: Path | None = None,
+    transport: str | None = None,
+    *,
+    dry_run: bool = False,
+    finish: bool = True,
 ) -> Iterator[Session]:
-    """A session that keeps others out; what an earlier call left unfinished is finished first."""
+    """A session that keeps others out; if it is to `finish`, what an earlier call left unfinished is finished first."""
     description = load_card(card)
     path = card.parent / "state.json" if state is None else state
+    if transport is not None and operations is not None:
+        raise Refusal("--operations and --transport: operations go either into a file or to a card; give one of them")
     with locked(path):
         journal = Journal(path, description)
-        transport = FileTransport(path.parent / "operations.jsonl" if operations is None else operations)
-        if journal.intent is not None and not dry_run:
+        place = None if dry_run else _transport(transport, operations or path.parent / "operations.jsonl", description)
+        if journal.intent is not None and place is not None and finish:
             title = journal.intent.transition.title
-            asyncio.run(journal.resume(transport))
+            with _understood():
+                asyncio.run(journal.resume(place))
             print(f"finished what was interrupted: {title}")
-        yield Session(description, journal, transport, dry_run=dry_run)
+        yield Session(description, journal, place)
+
+
+def _transport(text: str | None, operations: Path, card: Card) -> Transport:
+    if text is None:
+        return FileTransport(operations)
+    kind, _, path = text.partition(":")
+    if kind == "uio" and path:
+        return MemoryMappedTransport(Path(path), card)
+    if kind == "socket" and path:
+        return SocketTransport(Path(path))
+    raise Refusal(f"--transport: {text!r} is neither uio:PATH nor socket:PATH, as in uio:/dev/uio0")
+
+
+def _place(transport: Transport) -> str:
+    return f"in {transport.path}" if isinstance(transport, FileTransport) else "carried out"
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """A card that is not as expected is a refusal for who sits before it."""
+    try:
+        yield
+    except ExecutionError as error:
+        raise Refusal(str(error)) from None
 
 
 def _described(operation: Operation) -> str:
@@ -160,6 +205,7 @@ def allocate(
     card: CardOption,
     state: StateOption = None,
     operations: OperationsOption = None,
+    transport: TransportOption = None,
     class_: Annotated[int | None, typer.Option("--class", min=0, help="New QoS class.", show_default=False)] = None,
     limit: Annotated[str | None, typer.Option(help="New bandwidth limit.", show_default=False)] = None,
     guarantee: Annotated[str | None, typer.Option(help="New bandwidth guarantee.", show_default=False)] = None,
@@ -168,7 +214,7 @@ def allocate(
     dry_run: DryRunOption = False,
 ) -> None:
     """Give a slice more cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
-    with session(card, state, operations, dry_run=dry_run) as desk:
+    with session(card, state, operations, transport, dry_run=dry_run) as desk:
         owner = desk.inventory.slice(vm)
         options = {"class_": class_, "limit": limit, "guarantee": guarantee, "burst": burst, "latency": latency}
         qos = _contract(owner.qos if owner else Qos(), options)
@@ -184,12 +230,13 @@ def release(
     card: CardOption,
     state: StateOption = None,
     operations: OperationsOption = None,
+    transport: TransportOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Take a slice away, or some of its cores, memory, PCIe lanes, reserved keys or guaranteed bandwidth."""
     if resource is not None and amount is None:
         raise Refusal(f"say how much of {resource} is given back, as in: release {vm} {resource} 1")
-    with session(card, state, operations, dry_run=dry_run) as desk:
+    with session(card, state, operations, transport, dry_run=dry_run) as desk:
         if resource is None or amount is None:
             desk.settle(desk.manager.release(vm))
         else:
@@ -207,11 +254,12 @@ def apply(
     card: CardOption,
     state: StateOption = None,
     operations: OperationsOption = None,
+    transport: TransportOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Create slices, or change running ones, so that they are as the files say: all of them or none."""
     definitions, sources = _load(files)
-    with session(card, state, operations, dry_run=dry_run) as desk:
+    with session(card, state, operations, transport, dry_run=dry_run) as desk:
         desk.settle(desk.manager.apply(*definitions), sources)
 
 
@@ -221,10 +269,11 @@ def attach(
     card: CardOption,
     state: StateOption = None,
     operations: OperationsOption = None,
+    transport: TransportOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Attach a target again that did not answer and was cut off. Reset it first."""
-    with session(card, state, operations, dry_run=dry_run) as desk:
+    with session(card, state, operations, transport, dry_run=dry_run) as desk:
         desk.settle(desk.manager.attach(target))
 
 
@@ -236,11 +285,21 @@ def take_over(
     ] = None,
     state: StateOption = None,
     operations: OperationsOption = None,
+    transport: TransportOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Own the card from now on: it refuses what anybody writes who has an older token."""
-    with session(card, state, operations, dry_run=dry_run) as desk:
-        desk.settle(desk.manager.take_over(desk.inventory.token + 1 if token is None else token))
+    with session(card, state, operations, transport, dry_run=dry_run, finish=False) as desk:
+        journal = desk.journal
+        known = journal.inventory if journal.intent is None else journal.intent.after
+        wanted = known.token + 1 if token is None else token
+        if desk.transport is None or journal.intent is None:
+            desk.settle(desk.manager.take_over(wanted))
+            return
+        title = journal.intent.transition.title
+        with _understood():
+            asyncio.run(journal.take_over(desk.manager, wanted, desk.transport))
+        print(f"SUCCESS: take over with token {wanted}; finished what was interrupted: {title}")
 
 
 @app.command("assert")

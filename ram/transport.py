@@ -12,7 +12,7 @@ from .operations import Compare, Operation, Transition, Wait, Write, failure
 
 
 class Transport(Protocol):
-    """32-bit register access; addresses in bytes."""
+    """32-bit register access; addresses in bytes. AccessError if the card says that it refuses one."""
 
     async def read(self, address: int) -> int:
         """The register's value."""
@@ -21,6 +21,13 @@ class Transport(Protocol):
     async def write(self, address: int, value: int) -> None:
         """Write the register."""
         ...
+
+
+class AccessError(Exception):
+    """The card answered an access with an error: it has no such register, or another owner."""
+
+    def __init__(self, address: int, kind: str) -> None:
+        super().__init__(f"the card refused to {kind} {address:#x}")
 
 
 class ExecutionError(Exception):
@@ -33,11 +40,14 @@ class ExecutionError(Exception):
     index : int
         Its position in the transition.
     seen : int
-        What the register held.
+        What the register held; 0 if it is unknown.
     """
 
-    def __init__(self, operation: Wait | Compare, index: int, seen: int, meaning: str) -> None:
+    def __init__(self, operation: Operation, index: int, seen: int, meaning: str) -> None:
         self.operation, self.index, self.seen = operation, index, seen
+        if isinstance(operation, Write):
+            super().__init__(f"{meaning}; operation {index}: {operation.register} is to be {operation.value:#x}")
+            return
         tried = f" in {operation.polls} polls" if isinstance(operation, Wait) else ""
         super().__init__(
             f"{meaning}; operation {index}: {operation.register} at {operation.address:#x} should be "
@@ -67,23 +77,31 @@ async def execute(
     Raises
     ------
     ExecutionError
-        A register was not as expected.
+        A register was not as expected, or the card refused an access.
     """
     for index, operation in enumerate(transition.operations):
-        if isinstance(transport, FileTransport):
-            transport.record(operation)
-        elif isinstance(operation, Write):
-            await transport.write(operation.address, operation.value)
-        else:
-            most = 1 if isinstance(operation, Compare) else min(operation.polls, polls or operation.polls)
-            for _ in range(most):
-                seen = await transport.read(operation.address)
-                if seen & operation.mask == operation.expected:
-                    break
-            else:
-                raise ExecutionError(operation, index, seen, failure(transition, operation))
+        try:
+            await _carry_out(transition, transport, operation, index, polls)
+        except AccessError as error:
+            raise ExecutionError(operation, index, 0, str(error)) from None
         if on_operation is not None:
             on_operation(operation, index)
+
+
+async def _carry_out(
+    transition: Transition, transport: Transport, operation: Operation, index: int, polls: int | None
+) -> None:
+    if isinstance(transport, FileTransport):
+        transport.record(operation)
+    elif isinstance(operation, Write):
+        await transport.write(operation.address, operation.value)
+    else:
+        most = 1 if isinstance(operation, Compare) else min(operation.polls, polls or operation.polls)
+        for _ in range(most):
+            seen = await transport.read(operation.address)
+            if seen & operation.mask == operation.expected:
+                return
+        raise ExecutionError(operation, index, seen, failure(transition, operation))
 
 
 class FileTransport:

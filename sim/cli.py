@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -93,6 +94,21 @@ def replay(
     from sim.measure.replay import main as run  # brings cocotb in
 
     return int(run(path, requests=requests, pace=pace, limit=limit, bank=bank))
+
+
+@simulation.command()
+def simulate(
+    card: hdl.cli.Card,
+    socket: Annotated[
+        Path | None,
+        typer.Option(help="Where it is to listen. [default: build/<card>/card.socket]", show_default=False),
+    ] = None,
+) -> int:
+    """Simulate a card that commands reach with --transport socket:PATH, until Ctrl-C."""
+    path = find_card(card)
+    from sim.simulate import main as run
+
+    return int(run(path, socket))
 
 
 @simulation.command()

@@ -80,11 +80,16 @@ class Desk:
         await Timer(number * CLOCK_PERIOD, "ns")
 
     async def boot(self) -> None:
-        """Reset, and wait until every granule has the key of nobody."""
-        self.dut.rst.value = 1
+        """Switch on, and reset."""
         for name in ("write_setting", "target_write", "measure", "clear", "access_order", *REPLAY):
             getattr(self.dut, name).value = 0
         Clock(self.dut.clk, CLOCK_PERIOD, unit="ns").start()
+        await self.reset()
+
+    async def reset(self) -> None:
+        """Reset, and wait until every granule has the key of nobody. No access is under way."""
+        self.dut.rst.value = 1
+        self.dut.access_order.value = self._order = 0
         await self.cycles(RESET_CYCLES)
         self.dut.rst.value = 0
         await self.cycles(1)
@@ -94,7 +99,7 @@ class Desk:
 
     # ------------------------------------------------------------ the RAM's transport
 
-    async def _access(self, kind: Access, address: int, value: int = 0, mask: int = 0, polls: int = 1) -> int | None:
+    async def access(self, kind: Access, address: int, value: int = 0, mask: int = 0, polls: int = 1) -> int | None:
         """One access by the master in the harness; None if it failed. The bench sleeps meanwhile."""
         dut = self.dut
         dut.access_kind.value, dut.access_address.value = kind, address
@@ -107,17 +112,17 @@ class Desk:
 
     async def read(self, address: int) -> int:
         """Read a register."""
-        seen = await self._access(Access.READ, address)
+        seen = await self.access(Access.READ, address)
         assert seen is not None, f"register 0x{address:x} answered a read with an error"
         return seen
 
     async def write(self, address: int, value: int) -> None:
         """Write a register."""
-        assert await self._access(Access.WRITE, address, value) is not None, f"register 0x{address:x} refused a write"
+        assert await self.access(Access.WRITE, address, value) is not None, f"register 0x{address:x} refused a write"
 
     async def until(self, address: int, mask: int, expected: int, polls: int = MOST_POLLS) -> None:
         """Read a register until the bits under `mask` are `expected`."""
-        seen = await self._access(Access.WAIT, address, expected, mask, min(polls, MOST_POLLS))
+        seen = await self.access(Access.WAIT, address, expected, mask, min(polls, MOST_POLLS))
         assert seen is not None, f"register 0x{address:x} never was 0x{expected:x} under mask 0x{mask:x}"
 
     async def carry_out(self, transition: Transition) -> None:
@@ -128,7 +133,7 @@ class Desk:
                 continue
             polls = min(operation.polls, MOST_POLLS) if isinstance(operation, Wait) else 1
             kind, dut = Access.WAIT, self.dut
-            if await self._access(kind, operation.address, operation.expected, operation.mask, polls) is None:
+            if await self.access(kind, operation.address, operation.expected, operation.mask, polls) is None:
                 raise ExecutionError(operation, index, int(dut.access_seen.value), failure(transition, operation))
 
     async def apply(self, *definitions: SliceDefinition) -> None:
