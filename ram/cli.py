@@ -20,10 +20,11 @@ from .manager import Answer, Manager, ResourceType
 from .manifest import Card, load_card
 from .memory_mapped import MemoryMappedTransport
 from .operations import Operation, Wait, Write, check_same_card
+from .readback import mismatches
 from .script import Format, to_script
 from .socket_transport import SocketTransport
 from .status import print_status
-from .transport import ExecutionError, FileTransport, Transport, load_transitions
+from .transport import AccessError, ExecutionError, FileTransport, Transport, load_transitions
 from .units import parse_bytes, parse_rate, parse_time
 
 DIFFERENT = 1
@@ -157,6 +158,10 @@ def _understood() -> Iterator[None]:
     try:
         yield
     except ExecutionError as error:
+        was_reset = error.operation.register == "identity.GENERATION" and not error.seen
+        advice = "; it has been reset: `hardslice restore` brings its state back" if was_reset else ""
+        raise Refusal(f"{error}{advice}") from None
+    except AccessError as error:
         raise Refusal(str(error)) from None
 
 
@@ -277,6 +282,21 @@ def attach(
         desk.settle(desk.manager.attach(target))
 
 
+@app.command()
+def restore(
+    card: CardOption,
+    state: StateOption = None,
+    operations: OperationsOption = None,
+    transport: TransportOption = None,
+) -> None:
+    """Bring a card that was reset back into its state; a change that the reset interrupted has not been then."""
+    with session(card, state, operations, transport, finish=False) as desk:
+        assert desk.transport is not None, "not a dry run"
+        with _understood():
+            asyncio.run(desk.journal.restore(desk.manager, desk.transport))
+        print(f"SUCCESS: the card has the state of generation {desk.inventory.generation} again")
+
+
 @app.command("take-over")
 def take_over(
     card: CardOption,
@@ -303,12 +323,15 @@ def take_over(
 
 
 @app.command("assert")
-def assert_(files: Files, card: CardOption, state: StateOption = None) -> int:
-    """Exit code 1, and a line for each difference, unless the slices are as the files say."""
+def assert_(files: Files, card: CardOption, state: StateOption = None, transport: TransportOption = None) -> int:
+    """Exit code 1, and a line for each difference, unless the slices are as the files say, and the card as they are."""
     definitions, _ = _load(files)
     described = load_card(card)
     inventory = _settled(card, state, described)
     found = [line for definition in definitions for line in differences(described, inventory, definition)]
+    if transport is not None:
+        with _understood():
+            found += asyncio.run(mismatches(described, inventory, _transport(transport, card, described)))
     for line in found:
         print(line)
     return DIFFERENT if found else 0

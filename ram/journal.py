@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -187,13 +188,17 @@ class Journal:
         Refusal
             The token is not newer than the present one, or does not fit.
         ExecutionError
-            As of `carry_out`; also if the card has had a newer owner already.
+            As of `carry_out`; also if the card has had a newer owner already, or was reset.
         """
         known = self.inventory if self.intent is None else self.intent.after
         answer = Manager(self.card, known).take_over(token)
         if answer.transition is None:
             raise Refusal(answer.reason)
         if not isinstance(transport, FileTransport):
+            begins = self.inventory.generation if self.intent is None else self.intent.transition.generation
+            if begins and not await transport.read(self.card.address("identity", 0, "GENERATION")):
+                # A card that was reset has no owner to be fenced off; it needs `restore`, under the present token.
+                await execute(replace(answer.transition, operations=identity_of(answer.transition)), transport)
             await execute(fence(self.card, token), transport)
             self._load()
             manager.inventory = self.inventory
@@ -206,6 +211,21 @@ class Journal:
         self._save()
         await self._run(transport, transition, 0, on_operation)
         manager.inventory = self.inventory
+
+    async def restore(self, manager: Manager, transport: Transport) -> None:
+        """Bring a card that was reset back into the state before `intent`, which has not been then.
+
+        Raises
+        ------
+        ExecutionError
+            As of `carry_out`; also if the card has not been reset. Then nothing has changed, here neither.
+        """
+        answer = manager.restore()
+        assert answer.transition is not None, answer.reason
+        if not isinstance(transport, FileTransport):
+            await execute(replace(answer.transition, operations=identity_of(answer.transition)), transport)
+        self.intent = None
+        await self.carry_out(manager, answer, transport)
 
     async def resume(
         self, transport: Transport, *, on_operation: Callable[[Operation, int], None] | None = None

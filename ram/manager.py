@@ -15,7 +15,7 @@ from .manifest import Card
 from .operations import Transition
 from .reconcile import InDefinition, reconcile
 from .time_slots import assign
-from .transition import attach, build, take_over
+from .transition import attach, build, take_over, taken_over
 from .units import format_bytes, format_rate
 
 
@@ -206,6 +206,13 @@ class Manager:
         transition = attach(self.card, target, self.inventory, after)
         return Answer(Code.SUCCESS, transition.title, transition, after)
 
+    def restore(self) -> Answer:
+        """Bring a card that was reset into the present state."""
+        after = self.inventory
+        plain = build(self.card, "restore the state after a reset", empty(self.card), after)
+        transition = taken_over(self.card, plain, after.token) if plain.operations else plain
+        return Answer(Code.SUCCESS, transition.title, transition, after)
+
     def take_over(self, token: int) -> Answer:
         """Own the card under a token that is newer than all before. Nobody's resources change."""
         present, most = self.inventory.token, (1 << self.card.fabric.token_bits) - 1
@@ -232,7 +239,7 @@ class Manager:
         """
         if answer.transition is None:
             raise ValueError(f"nothing to commit: {answer.reason}")
-        if answer.transition.generation != self.inventory.generation:
+        if answer.transition.generation != self.inventory.generation and answer.after != self.inventory:
             raise ValueError(
                 f"the answer is for generation {answer.transition.generation}, the state is {self.inventory.generation}"
             )

@@ -129,6 +129,13 @@ def test_a_command_works_on_the_card(bench, place, card, tmp_path, capsys, monke
     assert (code, said) == (2, "") and error.startswith("hardslice: the card is not in the state that this change")
     assert contents(card, load_card(bench.manifest)) == before
     assert run("release", "db", *other)[0] == 0
+    assert run("assert", files[0], *other)[0] == 0
+    assert card.say("reset") == "ok"
+    code, said, _ = run("assert", files[0], *other)
+    assert code == 1 and "identity.FENCE is 0x0, should be 0x1" in said
+    assert run("release", "web", *other)[2].endswith("; it has been reset: `hardslice restore` brings its state back\n")
+    assert run("restore", *other) == (0, "SUCCESS: the card has the state of generation 3 again\n", "")
+    assert run("assert", files[0], *other)[0] == 0
     assert not (tmp_path / "operations.jsonl").exists()
 
 
