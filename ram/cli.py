@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -126,15 +126,29 @@ def session(
     path = card.parent / "state.json" if state is None else state
     if transport is not None and operations is not None:
         raise Refusal("--operations and --transport: operations go either into a file or to a card; give one of them")
-    with locked(path):
+    with locked(path), ExitStack() as open_until_then:
         journal = Journal(path, description)
-        place = None if dry_run else _transport(transport, operations or path.parent / "operations.jsonl", description)
+        place: Transport | None = None
+        if not dry_run:
+            file = operations or path.parent / "operations.jsonl"
+            place = open_until_then.enter_context(_connected(transport, file, description))
         if journal.intent is not None and place is not None and finish:
             title = journal.intent.transition.title
             with _understood():
                 asyncio.run(journal.resume(place))
             print(f"finished what was interrupted: {title}")
         yield Session(description, journal, place)
+
+
+@contextmanager
+def _connected(text: str | None, operations: Path, card: Card) -> Iterator[Transport]:
+    """Where operations go, by the option; a connection ends afterwards."""
+    transport = _transport(text, operations, card)
+    try:
+        yield transport
+    finally:
+        if isinstance(transport, SocketTransport):
+            transport.close()
 
 
 def _transport(text: str | None, operations: Path, card: Card) -> Transport:
@@ -330,8 +344,8 @@ def assert_(files: Files, card: CardOption, state: StateOption = None, transport
     inventory = _settled(card, state, described)
     found = [line for definition in definitions for line in differences(described, inventory, definition)]
     if transport is not None:
-        with _understood():
-            found += asyncio.run(mismatches(described, inventory, _transport(transport, card, described)))
+        with _understood(), _connected(transport, card, described) as place:
+            found += asyncio.run(mismatches(described, inventory, place))
     for line in found:
         print(line)
     return DIFFERENT if found else 0
