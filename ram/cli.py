@@ -324,16 +324,16 @@ def take_over(
 ) -> None:
     """Own the card from now on: it refuses what anybody writes who has an older token."""
     with session(card, state, operations, transport, dry_run=dry_run, finish=False) as desk:
-        journal = desk.journal
-        known = journal.inventory if journal.intent is None else journal.intent.after
+        pending = desk.journal.intent
+        known = desk.inventory if pending is None else pending.after
         wanted = known.token + 1 if token is None else token
-        if desk.transport is None or journal.intent is None:
+        if desk.transport is None:
             desk.settle(desk.manager.take_over(wanted))
             return
-        title = journal.intent.transition.title
         with _understood():
-            asyncio.run(journal.take_over(desk.manager, wanted, desk.transport))
-        print(f"SUCCESS: take over with token {wanted}; finished what was interrupted: {title}")
+            asyncio.run(desk.journal.take_over(desk.manager, wanted, desk.transport))
+        finished = "" if pending is None else f"; finished what was interrupted: {pending.transition.title}"
+        print(f"SUCCESS: the card is owned with token {wanted}{finished}")
 
 
 @app.command("assert")

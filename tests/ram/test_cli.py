@@ -73,6 +73,54 @@ def busy(desk: Desk) -> Desk:
     return desk
 
 
+def test_a_card_is_taken_over(busy: Desk) -> None:
+    """All that is written afterwards carries the token, which only grows."""
+    assert busy("take-over", "--dry-run").out.endswith(
+        "dry run, nothing is changed: take over with token 1, 11 operations\n"
+    )
+    assert busy("take-over") == (0, "SUCCESS: the card is owned with token 1\n", "")
+    assert busy("take-over", "--token", "9").out == "SUCCESS: the card is owned with token 9\n"
+    assert busy.refused("take-over", "--token", "9") == "the token 9 is not newer: it must be 10 to 4095"
+    assert busy("release", "db").code == 0
+    last = json.loads(busy.operations.read_text().splitlines()[-1])
+    written = [one["address"] for one in last["operations"] if one["operation"] == "write"]
+    assert {address >> content("quad")["fabric"]["register_bits"] for address in written} == {9}
+
+
+def test_operations_that_recreate_the_state_replace_its_history(busy: Desk) -> None:
+    """As the card begins anew, so does the file."""
+    assert len(busy.operations.read_text().splitlines()) == 1 and busy("release", "db").code == 0
+    assert len(busy.operations.read_text().splitlines()) == 2
+    assert busy("restore") == (0, "SUCCESS: the card has the state of generation 2 again\n", "")
+    [line] = busy.operations.read_text().splitlines()
+    assert json.loads(line)["generation"] == 0
+    assert busy("status").code == 0 and busy("release", "web").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--transport", "pci:0"], "--transport: 'pci:0' is neither uio:PATH nor socket:PATH, as in uio:/dev/uio0"),
+        (["--transport", "uio:"], "--transport: 'uio:' is neither uio:PATH nor socket:PATH, as in uio:/dev/uio0"),
+        (
+            ["--transport", "uio:none"],
+            "none: cannot be opened (No such file or directory); name a file that shows the registers",
+        ),
+        (
+            ["--transport", "socket:none"],
+            "none: no card listens there (No such file or directory); `hardslice simulate` starts one",
+        ),
+        (
+            ["--transport", "uio:a", "--operations", "b"],
+            "--operations and --transport: operations go either into a file or to a card; give one of them",
+        ),
+    ],
+)
+def test_a_way_to_no_card(busy: Desk, words: list[str], message: str) -> None:
+    """Nothing is changed, the state neither."""
+    assert busy.refused("release", "db", *words) == message
+
+
 def test_apply_is_idempotent(desk: Desk) -> None:
     """The second time there is nothing to do, and nothing is written."""
     first = desk("apply", "web.yaml", "db.yaml")

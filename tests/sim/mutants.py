@@ -162,7 +162,8 @@ MUTANTS = (
         ("hitless",),
         ("responses",),
     ),
-    Mutant("writes of a former owner take place", "store", _assign("there"), "mapped & |strobe", ("mix",), ("fence",)),
+    Mutant("whoever writes is the owner", "fence", _register("allowed"), "1'h1", ("mix",), ("fence",)),
+    Mutant("refused writes take place", "store", _assign("there"), "mapped & |strobe", ("mix",), ("delivery",)),
     Mutant("wrong command taken", "rekey", _assign("acceptable"), "1'h1", ("isolation",), ("commands",)),
     Mutant("core runs after reset", "handover", _register("reset"), "1'h0", ("bring_up",), ("closed",)),
     Mutant(
