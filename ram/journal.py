@@ -58,11 +58,12 @@ class Journal:
     def __init__(self, path: Path, card: Card) -> None:
         self.path, self.card = path, card
         self.progress_path = path.with_name(path.name + ".progress")
-        self.inventory, self.intent = empty(card), None  # type: Inventory, Intent | None
-        if path.exists():
-            self._load()
+        self._load()
 
     def _load(self) -> None:
+        self.inventory, self.intent = empty(self.card), None  # type: Inventory, Intent | None
+        if not self.path.exists():
+            return
         advice = "restore it, or reset the card and name a new file with --state"
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from .manifest import Card
 from .operations import Transition
 from .reconcile import InDefinition, reconcile
 from .time_slots import assign
-from .transition import attach, build, take_over, taken_over
+from .transition import attach, build, restore, take_over
 from .units import format_bytes, format_rate
 
 
@@ -208,10 +208,8 @@ class Manager:
 
     def restore(self) -> Answer:
         """Bring a card that was reset into the present state."""
-        after = self.inventory
-        plain = build(self.card, "restore the state after a reset", empty(self.card), after)
-        transition = taken_over(self.card, plain, after.token) if plain.operations else plain
-        return Answer(Code.SUCCESS, transition.title, transition, after)
+        transition = restore(self.card, empty(self.card), self.inventory)
+        return Answer(Code.SUCCESS, transition.title, transition, self.inventory)
 
     def take_over(self, token: int) -> Answer:
         """Own the card under a token that is newer than all before. Nobody's resources change."""

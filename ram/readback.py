@@ -23,6 +23,8 @@ async def mismatches(card: Card, inventory: Inventory, transport: Transport) -> 
 
 
 def _expected(card: Card, inventory: Inventory) -> Iterator[tuple[str, int, str, int]]:
+    for word in range(4):
+        yield "identity", 0, f"HASH{word}", int(card.hash[8 * word : 8 * word + 8], 16)
     yield "identity", 0, "GENERATION", inventory.generation
     yield "identity", 0, "FENCE", inventory.token
     operations = build(card, "", empty(card), inventory).operations

@@ -62,6 +62,17 @@ def take_over(card: Card, before: Inventory, after: Inventory) -> Transition:
                       tuple(recorder.operations))  # fmt: skip
 
 
+def restore(card: Card, blank: Inventory, after: Inventory) -> Transition:
+    """The transition of a card that was reset, `blank`, to a state that it had: with its owner and its generation."""
+    whole = build(card, "restore the state after a reset", blank, after)
+    if not whole.operations and after.generation:
+        recorder = Recorder(card, after.token)
+        recorder.identity(blank.generation)
+        recorder.end(after.generation)
+        whole = replace(whole, operations=tuple(recorder.operations))
+    return taken_over(card, whole, after.token) if whole.operations else whole
+
+
 def fence(card: Card, token: int) -> Transition:
     """Only this: no writes under older tokens, whatever state the card is in."""
     recorder = Recorder(card, token)

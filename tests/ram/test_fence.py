@@ -12,6 +12,7 @@ from ram.journal import Journal
 from ram.script import to_script
 
 from .agreement import check_agreement
+from .conftest import content
 from .fake_card import FakeCard
 from .test_journal import Killed, Mortal, change, start
 
@@ -122,6 +123,23 @@ def test_the_new_owner_may_die_too(quad: Card, tmp_path: Path) -> None:
         access += STEP - 1
     assert access > 40
     check_agreement(card, quad, again.inventory)
+
+
+def test_a_card_without_a_state_is_taken_over(quad: Card, tmp_path: Path) -> None:
+    """And so is one whose former owner has finished what the journal still called begun."""
+    fake, journal = FakeCard(content("quad")), Journal(tmp_path / "none.json", quad)
+    asyncio.run(journal.take_over(Manager(quad, journal.inventory), 4, fake))
+    assert (journal.inventory.token, journal.inventory.generation) == (4, 1)
+    path = tmp_path / "state.json"
+    fake, journal, manager = start(quad, path)
+    answer = change(manager)
+    with pytest.raises(Killed):
+        asyncio.run(journal.carry_out(manager, answer, Mortal(fake, 60, late=True)))
+    again = Journal(path, quad)
+    assert again.intent is not None and asyncio.run(Journal(path, quad).resume(fake))
+    asyncio.run(again.take_over(Manager(quad, again.inventory), 1, fake))
+    assert again.inventory.slices == answer.after.slices and again.inventory.generation == answer.after.generation + 1
+    check_agreement(fake, quad, again.inventory)
 
 
 def test_changes_of_the_new_owner_carry_its_token(quad: Card, tmp_path: Path) -> None:

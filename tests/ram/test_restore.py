@@ -10,7 +10,7 @@ from ram.journal import Journal
 from ram.readback import mismatches
 
 from .agreement import check_agreement
-from .conftest import content
+from .conftest import content, example
 from .fake_card import FakeCard
 from .test_journal import Killed, Mortal, change, start
 
@@ -38,6 +38,21 @@ def test_a_reset_card_gets_its_state_back(quad: Card, tmp_path: Path) -> None:
     }
     assert asyncio.run(mismatches(quad, before, fresh)) == []
     asyncio.run(journal.carry_out(manager, manager.release("db"), fresh))
+    check_agreement(fresh, quad, journal.inventory)
+
+
+def test_an_empty_state_has_a_generation_too(quad: Card, tmp_path: Path) -> None:
+    """A slice of memory alone has come and gone: nothing is left, but the next change starts from there."""
+    fake, journal = FakeCard(content("quad")), Journal(tmp_path / "state.json", quad)
+    manager = Manager(quad)
+    [web] = example("web")
+    alone = web.model_copy(update={"contexts": (), "cores": (), "pcie": (), "memory": web.memory[:1]})
+    for answer in (lambda: manager.apply(alone), lambda: manager.release("web")):
+        asyncio.run(journal.carry_out(manager, answer(), fake))
+    fresh = FakeCard(content("quad"))
+    asyncio.run(journal.restore(manager, fresh))
+    assert asyncio.run(mismatches(quad, journal.inventory, fresh)) == [] and journal.inventory.generation == 2
+    asyncio.run(journal.carry_out(manager, manager.apply(alone), fresh))
     check_agreement(fresh, quad, journal.inventory)
 
 
